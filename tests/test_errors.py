@@ -1,6 +1,13 @@
 import pytest
 
-from restate.runtime.errors import CODES, ConfigError, DeploymentError, GrpcStatus, RestateError, StorageDamaged
+from restate.runtime.errors import (
+    CODES,
+    ConfigError,
+    DeploymentError,
+    GrpcStatus,
+    RestateError,
+    StorageDamaged,
+)
 
 
 def test_every_code_of_both_families_has_a_row() -> None:
@@ -31,7 +38,12 @@ def test_a_subclass_brings_its_code_and_given_statuses_win() -> None:
 
 def test_an_error_without_a_code_is_internal() -> None:
     error = StorageDamaged("commit 7 is missing")
-    assert (error.code, error.http_status, error.grpc_status, error.hint) == (None, 500, GrpcStatus.INTERNAL, None)
+    assert (error.code, error.http_status, error.grpc_status, error.hint) == (
+        None,
+        500,
+        GrpcStatus.INTERNAL,
+        None,
+    )
 
 
 def test_a_code_outside_the_table_is_a_bug() -> None:

@@ -3,6 +3,7 @@
 Values are whole milliseconds, at least 0. Months and years are refused because their length is not fixed.
 """
 
+import itertools
 import re
 from fractions import Fraction
 
@@ -15,23 +16,21 @@ _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 _WEEK = 7 * _DAY
 
-_UNITS: dict[str, Fraction] = {
-    name: Fraction(length)
-    for length, names in {
-        _WEEK: "w wk wks week weeks",
-        _DAY: "d day days",
-        _HOUR: "h hr hrs hour hours",
-        _MINUTE: "m min mins minute minutes",
-        _SECOND: "s sec secs second seconds",
-        1: "ms msec msecs millis milli millisecond milliseconds",
-        Fraction(1, 1000): "us µs μs usec usecs micros micro microsecond microseconds",
-        Fraction(1, 1_000_000): "ns nsec nsecs nanos nano nanosecond nanoseconds",
-    }.items()
-    for name in names.split()
-}
+_NAMES = (
+    (Fraction(_WEEK), "w wk wks week weeks"),
+    (Fraction(_DAY), "d day days"),
+    (Fraction(_HOUR), "h hr hrs hour hours"),
+    (Fraction(_MINUTE), "m min mins minute minutes"),
+    (Fraction(_SECOND), "s sec secs second seconds"),
+    (Fraction(1), "ms msec msecs milli millis millisecond milliseconds"),
+    # Both code points that are read as micro: the micro sign, and what it becomes in lower case of the Greek letter.
+    (Fraction(1, 1000), "us \u00b5s \u03bcs usec usecs micro micros microsecond microseconds"),
+    (Fraction(1, 1_000_000), "ns nsec nsecs nano nanos nanosecond nanoseconds"),
+)
+_UNITS = {name: length for length, names in _NAMES for name in names.split()}
 
 _NUMBER = r"[0-9]{1,20}(?:[.,][0-9]{1,9})?"
-_FRIENDLY_PART = re.compile(rf"({_NUMBER})\s*([a-zµμ]+)(?:\s*,\s+|\s*)")
+_FRIENDLY_PART = re.compile(rf"({_NUMBER})\s*([a-z\u00b5\u03bc]+)(?:\s*,\s+|\s*)")
 _ISO = re.compile(
     r"P(?:(?P<w>N)W)?(?:(?P<d>N)D)?(?:T(?=[0-9])(?:(?P<h>N)H)?(?:(?P<m>N)M)?(?:(?P<s>N)S)?)?".replace(
         "N", _NUMBER
@@ -53,7 +52,7 @@ def parse_duration(text: str, *, weeks: bool = True) -> int:
     parts = _iso_parts(stripped) if stripped[:1] in ("P", "p") else _friendly_parts(stripped)
     # The units must come in order, each once, and only the last may have a fraction: everything else is a slip.
     lengths = [_UNITS[unit] for _, unit in parts]
-    in_order = all(left > right for left, right in zip(lengths, lengths[1:], strict=False))
+    in_order = all(left > right for left, right in itertools.pairwise(lengths))
     fraction_inside = any("." in number or "," in number for number, _ in parts[:-1])
     if not parts or not in_order or fraction_inside or (not weeks and lengths[0] > _DAY):
         raise _refusal(text)
