@@ -1,0 +1,127 @@
+"""Engine output: what the shell does once the writes that caused it are on disk, in order."""
+
+from enum import Enum
+
+import attrs
+
+from restate.runtime.engine.records import TimerKey
+from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.invocation import InvocationRecord
+from restate.runtime.model.result import Outcome
+from restate.runtime.model.target import Target
+
+
+@attrs.frozen
+class StartAttempt:
+    """Open a stream to the service. record: the invocation as of this point; replay its first journal_length rows."""
+
+    id: InvocationId
+    token: int
+    record: InvocationRecord
+
+
+@attrs.frozen
+class AbortAttempt:
+    """End the attempt of `id`, if one runs: reset its stream."""
+
+    id: InvocationId
+
+
+@attrs.frozen
+class AckCommand:
+    """The command is durable; tell the SDK, which asked for it."""
+
+    id: InvocationId
+    token: int
+    command_index: int
+
+
+@attrs.frozen
+class JournalGrew:
+    """The first `length` rows of the journal may now be shown to the running attempt."""
+
+    id: InvocationId
+    token: int
+    length: int
+
+
+@attrs.frozen
+class SetTimer:
+    key: TimerKey
+
+
+@attrs.frozen
+class UnsetTimer:
+    key: TimerKey
+
+
+@attrs.frozen
+class IngressReply:
+    """The outcome for a client who waits. expiry_ms: set when it comes from a stored, retained outcome.
+
+    outcome None: the invocation exists but has not ended (get output). not_found: there is no such invocation.
+    """
+
+    request_id: int
+    id: InvocationId
+    target: Target | None
+    outcome: Outcome | None
+    expiry_ms: int | None = None
+    not_found: bool = False
+
+
+@attrs.frozen
+class SubmitReply:
+    """The invocation is durable. is_new: False if it joined an existing one."""
+
+    request_id: int
+    id: InvocationId
+    execution_time_ms: int | None
+    is_new: bool
+
+
+class AdminOutcome(Enum):
+    """How an operator command ended; admin maps it to a status (engine.md §6.4)."""
+
+    DONE = "done"
+    ACCEPTED = "accepted"
+    NOT_FOUND = "not_found"
+    ALREADY_COMPLETED = "already_completed"
+    NOT_COMPLETED = "not_completed"
+    NOT_RUNNING = "not_running"
+    NOT_STARTED = "not_started"
+    CONFLICT = "conflict"
+
+
+@attrs.frozen
+class AdminReply:
+    request_id: int
+    outcome: AdminOutcome
+
+
+@attrs.frozen
+class PublishSchema:
+    """The stored schema has changed; version counts changes from 0. rows: as in ChangeSchema."""
+
+    version: int
+    rows: tuple[tuple[bytes, bytes | None], ...]
+
+
+@attrs.frozen
+class DrainLater:
+    """The outbox is not empty; propose a DrainOutbox."""
+
+
+Action = (
+    StartAttempt
+    | AbortAttempt
+    | AckCommand
+    | JournalGrew
+    | SetTimer
+    | UnsetTimer
+    | IngressReply
+    | SubmitReply
+    | AdminReply
+    | PublishSchema
+    | DrainLater
+)

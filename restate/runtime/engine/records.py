@@ -1,0 +1,209 @@
+"""Engine input. Every record is a serializable value; ids and choices are made by whoever proposes it."""
+
+from enum import IntEnum
+
+import msgspec
+
+from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.invocation import Awaiting, Pin, Sink, Source
+from restate.runtime.model.journal import Callee
+from restate.runtime.model.result import Failure, Result
+from restate.runtime.model.target import Target
+
+
+class Record(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Base of all records; the tag is the class name."""
+
+
+class Invoke(Record):
+    """Start the invocation `id`, or join it if it exists.
+
+    body: input bytes. headers: ((name, value), ...) for the handler. execution_time_ms: start then, not now.
+    submit_request: ingress request that wants a SubmitReply once the record is durable.
+    """
+
+    id: InvocationId
+    target: Target
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+    source: Source
+    sink: Sink | None
+    completion_retention_ms: int
+    journal_retention_ms: int
+    idempotency_key: str | None = None
+    execution_time_ms: int | None = None
+    submit_request: int | None = None
+    random_seed: int | None = None
+
+
+class Attach(Record):
+    """Give the outcome of `id` to `sink`. block: wait for the end; else answer at once, `not ready` included."""
+
+    id: InvocationId
+    sink: Sink
+    block: bool
+
+
+class AppendCommand(msgspec.Struct, frozen=True, array_like=True, tag="command", gc=False):
+    """The SDK wrote a command. pin: only in the first append of an invocation that has none.
+
+    completed: classic COMPLETED flag. ack: the SDK asked for an acknowledgement.
+    """
+
+    code: int
+    raw: bytes
+    ack: bool = False
+    completed: bool = False
+    callee: Callee | None = None
+    pin: Pin | None = None
+
+
+class ProposeRun(msgspec.Struct, frozen=True, array_like=True, tag="run", gc=False):
+    """The SDK ran a closure and proposes its result; becomes the run's completion."""
+
+    completion_id: int
+    result: Result
+    ack: bool = False
+    pin: Pin | None = None
+
+
+class Suspended(msgspec.Struct, frozen=True, array_like=True, tag="suspended", gc=False):
+    """The attempt ended and waits. For classic, completions hold command indexes."""
+
+    awaiting: Awaiting
+
+
+class Paused(msgspec.Struct, frozen=True, array_like=True, tag="paused", gc=False):
+    """Retries are used up, or an operator or the SDK asked for a pause."""
+
+    error: Failure | None
+
+
+class End(msgspec.Struct, frozen=True, array_like=True, tag="end", gc=False):
+    """The handler is done; the last output is the outcome."""
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed", gc=False):
+    """The invocation fails for good with this error."""
+
+    error: Failure
+
+
+Effect = AppendCommand | ProposeRun | Suspended | Paused | End | Failed
+
+
+class AttemptEffect(Record):
+    """What the attempt `token` of `id` reports. A stale token makes it void."""
+
+    id: InvocationId
+    token: int
+    effect: Effect
+
+
+class Respond(Record):
+    """A call's outcome for its caller. code: the completion's message type (0x800D call, 0x8012 attach, ...)."""
+
+    id: InvocationId
+    incarnation: int
+    completion_id: int
+    code: int
+    result: Result
+
+
+class SendSignal(Record):
+    """Signal by number or name. Number 1 is cancel, in both generations."""
+
+    id: InvocationId
+    key: int | str
+    result: Result
+
+
+class CompleteAwakeable(Record):
+    """Complete the classic awakeable `index` of `id` (a `prom_1` id)."""
+
+    id: InvocationId
+    index: int
+    result: Result
+
+
+class TimerKind(IntEnum):
+    """Order among timers due in the same millisecond; stored, so numbers never change."""
+
+    DELAYED_START = 1
+    SLEEP = 2
+    PURGE_JOURNAL = 3
+    PURGE = 4
+
+
+class TimerKey(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
+    """Identity and order of a durable timer. index: completion id of a sleep, else 0."""
+
+    due_ms: int
+    kind: TimerKind
+    id: InvocationId
+    index: int
+
+
+class TimerFired(Record):
+    """`now_ms >= key.due_ms` has come true. A timer that is gone is a no-op."""
+
+    key: TimerKey
+
+
+class TerminateKind(IntEnum):
+    CANCEL = 0
+    KILL = 1
+
+
+class Terminate(Record):
+    """Cancel or kill. request_id: the admin request that wants an AdminReply; None from a parent's kill."""
+
+    id: InvocationId
+    kind: TerminateKind
+    request_id: int | None = None
+
+
+class Operation(IntEnum):
+    """Operator commands without parameters."""
+
+    PURGE = 0
+    PURGE_JOURNAL = 1
+    PAUSE = 2
+    RESUME = 3
+
+
+class Operate(Record):
+    """One operator command on one invocation."""
+
+    id: InvocationId
+    operation: Operation
+    request_id: int | None = None
+
+
+class PatchState(Record):
+    """Replace the whole state of an object, when its lock is free. version: None, or skip if it differs then."""
+
+    service: str
+    key: str
+    partition_key: bytes
+    state: tuple[tuple[bytes, bytes], ...]
+    version: str | None
+    request_id: int | None = None
+
+
+class DrainOutbox(Record):
+    """Work off up to `count` messages that overflowed into the outbox."""
+
+    count: int
+
+
+class ChangeSchema(Record):
+    """Replace schema rows: ((key, value or None to delete), ...). Void unless the stored version is `expected_version`."""
+
+    expected_version: int
+    rows: tuple[tuple[bytes, bytes | None], ...]
+    request_id: int | None = None
+
+
+class Boot(Record):
+    """First record after opening the store: raises the boot counter and starts every Invoked invocation."""

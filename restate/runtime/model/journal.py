@@ -1,0 +1,60 @@
+"""Journal rows: commands as the bytes the SDK wrote, notifications in neutral form (service-protocol.md §6)."""
+
+import msgspec
+
+from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.result import Result
+from restate.runtime.model.target import Target
+
+SIGNAL_CODE = 0xFBFF
+CALLEE_ID_CODE = 0x800E
+CLASSIC_CALLEE_ID_BASE = 1 << 31
+"""Completion id of a classic call's callee-id notification: this plus the command index; never sent."""
+
+
+class Callee(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a call, send or attach command refers to, decided outside the engine when the command came in.
+
+    Stored with the command, so that a replay meets the same invocation again.
+    """
+
+    invocation: InvocationId
+    target: Target | None
+    completion_retention_ms: int = 0
+    journal_retention_ms: int = 0
+    idempotency_key: str | None = None
+
+
+class CommandRow(msgspec.Struct, frozen=True, array_like=True, tag=0, gc=False):
+    """One command. code: message type of the wire. raw: body bytes as received, never rebuilt.
+
+    command_index: number of commands before it. completed: a classic entry that arrived with its result inside.
+    """
+
+    code: int
+    command_index: int
+    appended_ms: int
+    raw: bytes
+    completed: bool = False
+    callee: Callee | None = None
+
+
+class NotificationRow(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
+    """One completion or signal. code: modern message type, 0x80xx or SIGNAL_CODE.
+
+    key: completion id, or signal number, or signal name. Classic completions use the command index as key.
+    acked: a run completion that protocol version 7 acknowledges instead of echoing while the stream is live.
+    """
+
+    code: int
+    key: int | str
+    appended_ms: int
+    result: Result
+    acked: bool = False
+
+    @property
+    def is_signal(self) -> bool:
+        return self.code == SIGNAL_CODE
+
+
+JournalRow = CommandRow | NotificationRow
