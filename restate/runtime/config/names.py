@@ -1,0 +1,108 @@
+"""What a setting may be called: our names, and those that both generations of upstream files and environments use.
+
+Everything is compared in lower case with `_` for `-`; levels are joined by `.`.
+"""
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+
+from restate.runtime.config.tree import SETTINGS
+
+_PREFIXES = {
+    "worker.invoker.retry_policy": "retry_policy",
+    "default_retry_policy": "retry_policy",
+    "worker.invoker": "invoker",
+    "worker.ingress_grpc": "ingress",
+    "worker.ingress": "ingress",
+    "worker.storage_query_postgres": "postgres",
+    "worker.timers": "engine",
+}
+"""Sections with another name; the longest one that fits is taken."""
+
+_KEYS = {
+    "meta.storage_path": "base_dir",
+    "worker.storage_rocksdb.path": "base_dir",
+    "bind_address": "node_ctrl.bind_address",
+    "admin.query_engine.pgsql_bind_address": "postgres.bind_address",
+    "ingress.advertised_ingress_endpoint": "ingress.advertised_endpoint",
+    "ingress.concurrent_api_requests_limit": "ingress.concurrency_limit",
+    "admin.concurrent_api_requests_limit": "admin.concurrency_limit",
+    "admin.concurrency_limit": "admin.concurrency_limit",
+    "invoker.concurrent_invocations_limit": "invoker.concurrency_limit",
+    "retry_policy.exponentiation_factor": "retry_policy.factor",
+    "retry_policy.interval": "retry_policy.initial_interval",
+    "worker.partitions": "partitions",
+    "default_num_partitions": "partitions",
+    "bootstrap_num_partitions": "partitions",
+    "worker.internal_queue_length": "engine.queue_limit",
+    "worker.max_command_batch_size": "engine.batch_records",
+    "worker.cleanup_interval": "engine.cleanup_interval",
+    "worker.num_timers_in_memory_limit": "engine.timers_in_memory",
+    "engine.num_timers_in_memory_limit": "engine.timers_in_memory",
+    "shutdown_timeout": "shutdown_grace_period",
+    "log_filter": "observability.log.filter",
+    "log_format": "observability.log.format",
+    "log_disable_ansi_codes": "observability.log.disable_ansi_codes",
+}
+
+
+def _parent(path: object) -> object:
+    return str(Path(path).parent) if isinstance(path, str) else path
+
+
+TRANSLATIONS: dict[str, Callable[[object], object]] = {
+    # Upstream's classic generation names a directory inside of what we call base_dir.
+    "meta.storage_path": _parent,
+    "worker.storage_rocksdb.path": _parent,
+}
+"""How the value under another name becomes the value of the setting, where it differs."""
+
+
+def normalize(name: str) -> str:
+    """The form in which names are compared."""
+    return name.strip().lower().replace("-", "_")
+
+
+def setting_name(name: str) -> str | None:
+    """Our name of the setting that a normalized name means, or None."""
+    for _ in range(3):
+        if name in SETTINGS:
+            return name
+        if name in _KEYS:
+            name = _KEYS[name]
+            continue
+        prefix = max((p for p in _PREFIXES if name.startswith(f"{p}.")), key=len, default=None)
+        if prefix is None:
+            return None
+        name = _PREFIXES[prefix] + name.removeprefix(prefix)
+    return name if name in SETTINGS else None
+
+
+def is_section(name: str) -> bool:
+    """Whether a normalized name leads to settings below it."""
+    below = f"{name}."
+    return any(known.startswith(below) for known in _known_names())
+
+
+def nearest(name: str) -> str | None:
+    """The known name that a wrong one was probably meant to be, in the same vocabulary if possible."""
+    known = _known_names()
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+    if close:
+        return close[0]
+    # A setting in the wrong section is off by a whole word, which the ratio does not forgive.
+    last_word = name.rpartition(".")[2]
+    by_last_word = {k.rpartition(".")[2]: k for k in known}
+    close = difflib.get_close_matches(last_word, list(by_last_word), n=1, cutoff=0.8)
+    return by_last_word[close[0]] if close else None
+
+
+def _known_names() -> list[str]:
+    prefixed = [
+        alias + name.removeprefix(section)
+        for alias, section in _PREFIXES.items()
+        for name in SETTINGS
+        if name.startswith(f"{section}.")
+    ]
+    return [*_KEYS, *prefixed, *SETTINGS]

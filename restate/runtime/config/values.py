@@ -1,0 +1,210 @@
+"""Single values of the configuration: the types of settings, and how each is read from text, TOML or YAML, and printed.
+
+A setting's type is plain (`int`, `str`) to everybody who uses it. The annotation tells which reader it gets.
+"""
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import attrs
+import cattrs
+
+from restate.runtime.model.duration import format_duration, parse_duration
+from restate.runtime.telemetry.log import parse_filter
+
+KIB = 1024
+MIB = 1024 * KIB
+
+Millis = Annotated[int, "duration"]
+Size = Annotated[int, "size"]
+Count = Annotated[int, "count"]
+Factor = Annotated[float, "factor"]
+Attempts = Annotated[int | Literal["unlimited"], "attempts"]
+LogFilter = Annotated[str, "log filter"]
+Ip = Annotated[str, "ip"]
+LogFormat = Literal["pretty", "compact", "json"]
+OnMaxAttempts = Literal["pause", "kill"]
+RetryType = Literal["exponential", "fixed_delay", "none"]
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]i?B|B|)", re.IGNORECASE)
+_SIZE_UNITS = {"": 1, "b": 1} | {
+    f"{letter}{suffix}": base**power
+    for power, letter in enumerate("kmgt", start=1)
+    for suffix, base in (("b", 1000), ("ib", 1024))
+}
+_MAX_SIZE = 2**53
+
+
+@attrs.frozen
+class Address:
+    """Where to listen. ip: an IPv4 or IPv6 address, or "" while bind_ip is to be applied. port: 0 means any free one."""
+
+    ip: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+
+def read_address(raw: object) -> Address:
+    """Read `ip:port`, `[ip6]:port`, `:port` or a bare port; without an ip the address has ip ""."""
+    expected = f"expected an address such as '127.0.0.1:8080', '[::1]:8080', ':8080' or '8080', got {raw!r}"
+    text = str(raw).strip() if isinstance(raw, str | int) and not isinstance(raw, bool) else ""
+    host, separator, port_text = text.rpartition(":")
+    if not separator:
+        host, port_text = "", text
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    if not re.fullmatch(r"[0-9]{1,5}", port_text) or int(port_text) > 65535:
+        raise ValueError(expected)
+    if (bracketed or ":" in host) and not (bracketed and ":" in host):
+        raise ValueError(expected)
+    return Address(read_ip(host) if host else "", int(port_text))
+
+
+def read_ip(raw: object) -> str:
+    """Read an IPv4 or IPv6 address; `localhost` is 127.0.0.1."""
+    if raw == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(raw if isinstance(raw, str) else ""))
+    except ValueError:
+        raise ValueError(
+            f"expected an IP address such as '127.0.0.1', '0.0.0.0' or '::1', got {raw!r}"
+        ) from None
+
+
+def read_duration(raw: object) -> int:
+    """Milliseconds. A bare number is refused, except 0: its unit would be a guess."""
+    if isinstance(raw, bool) or not isinstance(raw, str | int):
+        raise ValueError(f"expected a duration such as '10s' or '1m 30s', got {raw!r}")
+    return parse_duration(str(raw))
+
+
+def read_size(raw: object) -> int:
+    """Bytes, at least 1: an integer, or text such as `32MiB`, `1.5 GB`."""
+    match = (
+        _SIZE.fullmatch(str(raw).strip())
+        if isinstance(raw, str | int) and not isinstance(raw, bool)
+        else None
+    )
+    size = int(float(match[1]) * _SIZE_UNITS[match[2].lower()]) if match else 0
+    if not 1 <= size <= _MAX_SIZE:
+        raise ValueError(f"expected a size such as '32MiB', '10 MB' or a number of bytes, got {raw!r}")
+    return size
+
+
+def read_count(raw: object) -> int:
+    """An integer, at least 1."""
+    if isinstance(raw, str) and re.fullmatch(r"[0-9]{1,12}", raw.strip()):
+        raw = int(raw)
+    if isinstance(raw, bool) or not isinstance(raw, int) or raw < 1:
+        raise ValueError(f"expected a whole number of at least 1, got {raw!r}")
+    return raw
+
+
+def read_factor(raw: object) -> float:
+    """A number, at least 1."""
+    try:
+        factor = float(raw) if isinstance(raw, str | int | float) and not isinstance(raw, bool) else math.nan
+    except ValueError:
+        factor = math.nan
+    if not (1 <= factor < math.inf):
+        raise ValueError(f"expected a number of at least 1.0, got {raw!r}")
+    return factor
+
+
+def read_attempts(raw: object) -> int | Literal["unlimited"]:
+    """An integer, at least 1, or `unlimited`; null, as upstream files have it, is unlimited too."""
+    if raw is None or (isinstance(raw, str) and raw.lower() in ("unlimited", "infinite")):
+        return "unlimited"
+    try:
+        return read_count(raw)
+    except ValueError:
+        raise ValueError(f"expected a whole number of at least 1, or 'unlimited', got {raw!r}") from None
+
+
+def read_flag(raw: object) -> bool:
+    """true or false, as a value or as text in any case."""
+    words = {"true": True, "false": False}
+    flag = words.get(raw.strip().lower()) if isinstance(raw, str) else raw
+    if not isinstance(flag, bool):
+        raise ValueError(f"expected true or false, got {raw!r}")
+    return flag
+
+
+def read_text(raw: object) -> str:
+    """Text that is not empty."""
+    if not isinstance(raw, str) or not raw.strip():
+        raise ValueError(f"expected text, got {raw!r}")
+    return raw.strip()
+
+
+def read_log_filter(raw: object) -> str:
+    """A filter such as `warn,restate=info`, kept as text."""
+    text = read_text(raw)
+    parse_filter(text)
+    return text
+
+
+def _reader_of_choice(*words: str) -> Callable[[object], str]:
+    def read_choice(raw: object) -> str:
+        word = raw.strip().lower().replace("-", "_") if isinstance(raw, str) else None
+        # Upstream writes some choices in camel case, FixedDelay for one.
+        found = next((w for w in words if word in (w, w.replace("_", ""))), None)
+        if found is None:
+            raise ValueError(f"expected one of {', '.join(words)}, got {raw!r}")
+        return found
+
+    return read_choice
+
+
+def _converter() -> cattrs.Converter:
+    """Structures one raw value to a setting's type; each reader raises ValueError with what was expected."""
+    converter = cattrs.Converter(detailed_validation=False)
+    readers: list[tuple[Any, Callable[[Any], Any]]] = [
+        (str, read_text),
+        (bool, read_flag),
+        (Address, read_address),
+        (Path, lambda raw: Path(read_text(raw))),
+        (Millis, read_duration),
+        (Size, read_size),
+        (Count, read_count),
+        (Factor, read_factor),
+        (Attempts, read_attempts),
+        (LogFilter, read_log_filter),
+        (Ip, read_ip),
+        (LogFormat, _reader_of_choice("pretty", "compact", "json")),
+        (OnMaxAttempts, _reader_of_choice("pause", "kill")),
+        (RetryType, _reader_of_choice("exponential", "fixed_delay", "none")),
+    ]
+    for kind, reader in readers:
+        _register(converter, kind, reader)
+    return converter
+
+
+def _register(converter: cattrs.Converter, kind: Any, reader: Callable[[Any], Any]) -> None:
+    # A setting that may be unset has the type `kind | None`; unset is the absence of the key, never a value.
+    accepted = (kind, kind | None)
+    converter.register_structure_hook_func(lambda found: found in accepted, lambda raw, _: reader(raw))
+
+
+CONVERTER = _converter()
+
+
+def print_value(value: object, kind: object) -> str:
+    """A value as it can be written into a TOML file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and kind in (Millis, Millis | None):
+        return f'"{format_duration(value)}"'
+    if isinstance(value, int) and kind in (Size, Size | None) and value % KIB == 0:
+        return f'"{value // MIB}MiB"' if value % MIB == 0 else f'"{value // KIB}KiB"'
+    if isinstance(value, int | float):
+        return str(value)
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
