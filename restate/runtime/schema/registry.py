@@ -1,0 +1,98 @@
+"""The registry: an immutable view over all stored deployments, with the latest revision of each service name."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Self
+
+from restate.runtime.model.ids import DeploymentId
+from restate.runtime.schema.deployment import Deployment, Handler, Service
+from restate.runtime.schema.messages import ClassicMessages, MessagePool
+from restate.runtime.schema.rows import Row, decode_deployment, id_in_key, is_deployment
+
+
+class Registry:
+    """All deployments as of schema version `version` (counts changes from 0). Never changes; `changed` gives the next."""
+
+    EMPTY: "Registry"
+
+    def __init__(
+        self,
+        version: int,
+        deployments: Mapping[DeploymentId, Deployment],
+        pools: Mapping[DeploymentId, MessagePool] = MappingProxyType({}),
+    ) -> None:
+        """pools: those of deployments that are unchanged, so that they are not built again."""
+        self.version = version
+        self.deployments: Mapping[DeploymentId, Deployment] = MappingProxyType(dict(deployments))
+        self._latest = _latest(self.deployments.values())
+        self._handlers = {
+            (service.name, handler.name): handler
+            for service in self._latest.values()
+            for handler in service.handlers
+        }
+        self._pools = dict(pools)
+
+    @classmethod
+    def load(cls, version: int, rows: Iterable[tuple[bytes, bytes]]) -> Self:
+        """From all stored rows. Raises SchemaFormatError."""
+        deployments = (decode_deployment(key, value) for key, value in rows if is_deployment(key))
+        return cls(version, {deployment.id: deployment for deployment in deployments})
+
+    def changed(self, version: int, rows: Iterable[Row]) -> "Registry":
+        """The registry after `rows` have been stored as schema version `version`."""
+        deployments = dict(self.deployments)
+        pools = dict(self._pools)
+        for key, value in rows:
+            if not is_deployment(key):
+                continue
+            deployment_id = id_in_key(key)
+            old = deployments.pop(deployment_id, None)
+            if value is not None:
+                deployments[deployment_id] = decode_deployment(key, value)
+            if old is None or value is None or deployments[deployment_id].descriptors != old.descriptors:
+                pools.pop(deployment_id, None)
+        return Registry(version, deployments, pools)
+
+    def service(self, name: str) -> Service | None:
+        """The latest revision."""
+        return self._latest.get(name)
+
+    def handler(self, service: str, handler: str) -> Handler | None:
+        """The handler in the latest revision of its service."""
+        return self._handlers.get((service, handler))
+
+    def services(self) -> list[Service]:
+        """The latest revisions, by name."""
+        return [self._latest[name] for name in sorted(self._latest)]
+
+    def deployment_of(self, service: str) -> Deployment | None:
+        """Where new invocations of the service go."""
+        latest = self._latest.get(service)
+        return None if latest is None else self.deployments[latest.deployment_id]
+
+    def classic_method(self, service: str, method: str) -> ClassicMessages | None:
+        """The messages of a classic method, in the latest revision; None: no such method, or the service is modern."""
+        latest = self._latest.get(service)
+        handler = self._handlers.get((service, method))
+        if latest is None or handler is None or handler.classic is None:
+            return None
+        pool = self._pools.get(latest.deployment_id)
+        if pool is None:
+            pool = MessagePool(self.deployments[latest.deployment_id].descriptors)
+            self._pools[latest.deployment_id] = pool
+        return pool.messages(latest.type, handler.classic)
+
+
+def _latest(deployments: Iterable[Deployment]) -> dict[str, Service]:
+    """{name: revision that takes new invocations}: the highest, and of equal ones that of the newest deployment."""
+    latest: dict[str, tuple[int, int, Service]] = {}
+    for deployment in deployments:
+        for service in deployment.services:
+            rank = (service.revision, deployment.created_ms)
+            found = latest.get(service.name)
+            if not service.removed and (found is None or rank > found[:2]):
+                latest[service.name] = (*rank, service)
+    return {name: service for name, (_, _, service) in latest.items()}
+
+
+Registry.EMPTY = Registry(0, {})
