@@ -9,6 +9,8 @@ from restate.runtime.model.invocation import Awaiting, Pin, Sink, Source
 from restate.runtime.model.journal import Callee
 from restate.runtime.model.result import Failure, Result
 from restate.runtime.model.target import Target
+from restate.runtime.model.timer import TimerKey as TimerKey
+from restate.runtime.model.timer import TimerKind as TimerKind
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -124,24 +126,6 @@ class CompleteAwakeable(Record):
     id: InvocationId
     index: int
     result: Result
-
-
-class TimerKind(IntEnum):
-    """Order among timers due in the same millisecond; stored, so numbers never change."""
-
-    DELAYED_START = 1
-    SLEEP = 2
-    PURGE_JOURNAL = 3
-    PURGE = 4
-
-
-class TimerKey(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
-    """Identity and order of a durable timer. index: completion id of a sleep, else 0."""
-
-    due_ms: int
-    kind: TimerKind
-    id: InvocationId
-    index: int
 
 
 class TimerFired(Record):

@@ -1,0 +1,57 @@
+"""The Store protocol, and the errors of both stores."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from restate.runtime.errors import RestateError
+
+Write = tuple[str, bytes, bytes | None]
+"""Table, key, value; None deletes the key."""
+
+META = "meta"
+"""The table of the store itself: format version and number of writes. Nobody else reads or writes it."""
+
+TABLES = (
+    META, "fsm", "inv", "run", "inv_svc", "journal", "jidx", "events", "lock", "inbox", "state", "promise", "timers",
+    "outbox", "dedup", "schema",
+)  # fmt: skip
+"""Every table there is (engine.md §8.2). Adding one is compatible; the others need a new format version."""
+
+
+class StorageError(RestateError):
+    """Reading or writing the store failed. After a failed write or flush the process must end: memory is ahead of it."""
+
+
+class Store(Protocol):
+    """Ordered tables of bytes. All methods but `flush` are called on one thread, the Trio one."""
+
+    flush_blocks: bool
+    """Whether `flush` waits for a device, so that it belongs in a thread."""
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """The latest value, durable or not. About a microsecond. Raises StorageError."""
+        ...
+
+    def scan(self, table: str, start: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key < end (None: to the last), in key order, as they are now: later writes do not show.
+
+        Raises StorageError, also at the end of a scan that could not see all rows. For thousands of rows, put a
+        checkpoint between; dropping the iterator frees it.
+        """
+        ...
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """All or nothing; visible at once, durable after the next flush. The last write to a key wins. Under 1 MB each,
+        because the whole process waits. Raises StorageError.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Make all writes durable that returned before this call. Blocks; may run in any thread, one at a time. Raises
+        StorageError.
+        """
+        ...
+
+    def close(self) -> None:
+        """Flush and release everything, the lock included. No other method may be called afterwards; twice is fine."""
+        ...

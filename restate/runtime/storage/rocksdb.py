@@ -1,0 +1,274 @@
+"""The store on RocksDB, by rocksdict in raw mode."""
+
+import mmap
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+from weakref import WeakSet
+
+import attrs
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    RdictIter,
+    ReadOptions,
+    WriteBatch,
+    WriteBufferManager,
+)
+
+from restate.runtime.errors import RestateError, StorageDamaged, StorageFormatError, StorageLocked
+from restate.runtime.storage.api import META, TABLES, StorageError, Write
+
+FORMAT_VERSION = 1
+_FORMAT_KEY = b"format_version"
+_WRITES_KEY = b"writes"
+_MARK_FILE = "COMMITTED"
+_NUMBER = struct.Struct(">Q")
+
+
+@attrs.frozen
+class RocksOptions:
+    """Memory and file sizes in bytes, for all tables together unless they say otherwise."""
+
+    cache_size: int = 32 << 20
+    write_buffers_size: int = 32 << 20
+    table_write_buffer_size: int = 8 << 20
+    wal_size: int = 64 << 20
+    first_wal_block_size: int = 128 << 10
+    """What the log reserves on disk at a time until it is first rotated; keeps an empty directory small."""
+
+
+class RocksStore:
+    """A Store in a directory of its own, open by one process at a time.
+
+    Each write also stores its number; after each flush the number goes into a memory-mapped file beside the tables. That
+    file is a lower bound of what the log must give back, so that a log which lost its middle is noticed at the next open.
+    """
+
+    flush_blocks = True
+
+    @classmethod
+    def open(cls, path: Path, options: RocksOptions | None = None) -> "RocksStore":
+        """Open the database, or create it, parent folders included. About 15 ms.
+
+        Raises StorageLocked (another process has it), StorageFormatError (another version wrote it), StorageDamaged
+        (files are corrupt, or acknowledged writes are missing), StorageError (anything else).
+        """
+        path.mkdir(parents=True, exist_ok=True)
+        db = _open_database(path, options or RocksOptions())
+        store = cls(path, db)
+        try:
+            store._check_format()
+            store._check_mark()
+        except BaseException:
+            store._release()
+            raise
+        return store
+
+    def __init__(self, path: Path, db: Rdict) -> None:
+        """Use `open`."""
+        self._path = path
+        self._db = db
+        self._tables = {name: db.get_column_family(name) for name in TABLES}
+        self._handles = {name: db.get_column_family_handle(name) for name in TABLES}
+        self._scans: WeakSet[_Scan] = WeakSet()
+        self._writes = 0
+        self._mark: mmap.mmap | None = None
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._tables[table].get(key)
+        except Exception as error:
+            self._fail(f"reading table '{table}'", error)
+        return value
+
+    def scan(self, table: str, start: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        if end is not None and end <= start:
+            return iter(())
+        try:
+            options = ReadOptions()
+            if end is not None:
+                options.set_iterate_upper_bound(end)
+            # The iterator is a consistent view from here on; snapshots of rocksdict are not (building-blocks §4.2).
+            rows = self._tables[table].iter(options)
+            rows.seek(start)
+        except Exception as error:
+            self._fail(f"scanning table '{table}'", error)
+        scan = _Scan(rows, table)
+        self._scans.add(scan)
+        return scan
+
+    def write(self, writes: Sequence[Write]) -> None:
+        handles = self._handles
+        try:
+            batch = WriteBatch(raw_mode=True)
+            for table, key, value in writes:
+                if value is None:
+                    batch.delete(key, handles[table])
+                else:
+                    batch.put(key, value, handles[table])
+            number = self._writes + 1
+            batch.put(_WRITES_KEY, _NUMBER.pack(number), handles[META])
+            self._db.write(batch)
+        except Exception as error:
+            self._fail(f"writing {len(writes)} rows", error)
+        self._writes = number
+
+    def flush(self) -> None:
+        number = self._writes
+        try:
+            self._db.flush_wal(True)
+        except Exception as error:
+            self._fail("flushing the log", error)
+        if self._mark is not None:
+            self._mark[: _NUMBER.size] = _NUMBER.pack(number)
+
+    def close(self) -> None:
+        if not self._tables:
+            return
+        try:
+            self.flush()
+        finally:
+            self._release()
+
+    def _check_format(self) -> None:
+        found = self.get(META, _FORMAT_KEY)
+        if found is None:
+            if self._db.latest_sequence_number() != 0:
+                raise StorageFormatError(
+                    f"expected storage format version {FORMAT_VERSION} in '{self._path}', found rows without a version",
+                    code="RT0009",
+                )
+            self.write([(META, _FORMAT_KEY, _NUMBER.pack(FORMAT_VERSION))])
+            self._db.flush_wal(True)
+        elif found != _NUMBER.pack(FORMAT_VERSION):
+            number = int.from_bytes(found, "big")
+            raise StorageFormatError(
+                f"expected storage format version {FORMAT_VERSION} in '{self._path}', found version {number}"
+            )
+
+    def _check_mark(self) -> None:
+        """Compare the number of writes with the file's, then map it."""
+        stored = self.get(META, _WRITES_KEY)
+        self._writes = 0 if stored is None else int.from_bytes(stored, "big")
+        mark_path = self._path / _MARK_FILE
+        mark_path.touch()
+        with mark_path.open("r+b") as file:
+            content = file.read(_NUMBER.size)
+            # Shorter: the process died while it made the file, before anything was acknowledged.
+            acknowledged = _NUMBER.unpack(content)[0] if len(content) == _NUMBER.size else 0
+            if self._writes < acknowledged:
+                raise StorageDamaged(
+                    f"the log in '{self._path}' is damaged: expected {acknowledged} writes, found {self._writes};"
+                    f" restore a backup, or delete {_MARK_FILE} there to go on without the missing writes"
+                )
+            file.truncate(_NUMBER.size)
+            self._mark = mmap.mmap(file.fileno(), _NUMBER.size)
+
+    def _release(self) -> None:
+        # The lock is held until the last reference to a table, handle or iterator is gone.
+        for scan in list(self._scans):
+            scan.stop()
+        self._scans.clear()
+        self._handles.clear()
+        for table in self._tables.values():
+            table.close()
+        self._tables.clear()
+        self._db.close()
+        if self._mark is not None:
+            self._mark.close()
+            self._mark = None
+
+    def _fail(self, doing: str, error: Exception) -> NoReturn:
+        if isinstance(error, KeyError):
+            raise StorageError(
+                f"{doing}: expected one of the tables {', '.join(TABLES)}, got {error}"
+            ) from error
+        raise StorageError(f"{doing} in '{self._path}': {error}") from error
+
+
+class _Scan:
+    """Rows of one iterator; ends with an error, not with silence, if not all of them could be read."""
+
+    __slots__ = ("__weakref__", "_rows", "_table")
+
+    def __init__(self, rows: RdictIter, table: str) -> None:
+        self._rows: RdictIter | None = rows
+        self._table = table
+
+    def __iter__(self) -> "_Scan":
+        return self
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        rows = self._rows
+        if rows is None:
+            raise StopIteration
+        if rows.valid():
+            row = (rows.key(), rows.value())
+            rows.next()
+            return row
+        # An iterator holds files and the lock of the database.
+        self._rows = None
+        try:
+            rows.status()
+        except Exception as error:
+            raise StorageError(f"scanning table '{self._table}': {error}") from error
+        raise StopIteration
+
+    def stop(self) -> None:
+        self._rows = None
+
+
+def _open_database(path: Path, options: RocksOptions) -> Rdict:
+    buffers = WriteBufferManager(options.first_wal_block_size, False)
+    database_options = _database_options(options, buffers)
+    try:
+        db = Rdict(str(path), database_options, {name: database_options for name in TABLES})
+    except Exception as error:
+        raise _open_error(path, str(error)) from error
+    # The log reserves disk in blocks as large as the write buffers; the block of the log that is open now stays small.
+    buffers.set_buffer_size(options.write_buffers_size)
+    return db
+
+
+def _database_options(options: RocksOptions, buffers: WriteBufferManager) -> Options:
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(Cache(options.cache_size))
+    blocks.set_block_size(16 << 10)
+    blocks.set_bloom_filter(10, False)
+    blocks.set_cache_index_and_filter_blocks(True)
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    rocks = Options(raw_mode=True)
+    rocks.create_if_missing(True)
+    rocks.create_missing_column_families(True)
+    rocks.set_block_based_table_factory(blocks)
+    rocks.set_compression_type(DBCompressionType.lz4())
+    rocks.set_write_buffer_manager(buffers)
+    rocks.set_write_buffer_size(options.table_write_buffer_size)
+    rocks.set_max_write_buffer_number(3)
+    rocks.set_max_total_wal_size(options.wal_size)
+    rocks.set_max_background_jobs(2)
+    # Every open leaves a text log behind.
+    rocks.set_keep_log_file_num(3)
+    rocks.set_max_log_file_size(1 << 20)
+    rocks.set_manifest_preallocation_size(64 << 10)
+    rocks.set_max_manifest_file_size(4 << 20)
+    rocks.set_stats_dump_period_sec(0)
+    rocks.set_stats_persist_period_sec(0)
+    rocks.set_skip_stats_update_on_db_open(True)
+    return rocks
+
+
+def _open_error(path: Path, text: str) -> RestateError:
+    line = " ".join(text.split())
+    if "lock hold by current process" in line or "While lock file" in line:
+        return StorageLocked(f"the database '{path}' is in use by another process")
+    if "Column families not opened" in line:
+        return StorageFormatError(f"'{path}' has tables this version does not know: {line}")
+    if "Corruption" in line:
+        return StorageDamaged(f"the database '{path}' is damaged: {line}; restore a backup")
+    return StorageError(f"cannot open the database '{path}': {line}")

@@ -1,0 +1,77 @@
+"""The journal of every invocation, with the index from ids to journal places."""
+
+from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.journal import JournalRow, NotificationRow
+from restate.runtime.model.result import CalleeId, Failure, StateKeys, Success, Void
+from restate.runtime.tables import keys, rows
+from restate.runtime.tables.view import Reads, View
+
+_GETS_BEFORE_SCAN = 12
+"""A scan costs as much as this many point reads, and passes deleted rows besides."""
+
+
+class Journal:
+    """`journal`: rows by (id, index), never changed once written. `jidx`: completion id → command; notification → place."""
+
+    __slots__ = ("_index", "_rows")
+
+    def __init__(self, store: Reads) -> None:
+        self._rows = View(store, keys.JOURNAL)
+        self._index = View(store, keys.JIDX)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        return self._rows, self._index
+
+    def get(self, invocation: InvocationId, index: int) -> JournalRow | None:
+        raw = self._rows.get(keys.journal_key(invocation, index))
+        return None if raw is None else rows.JOURNAL_ROW.decode(raw)
+
+    def append(
+        self, invocation: InvocationId, index: int, row: JournalRow, completion_ids: tuple[int, ...] = ()
+    ) -> None:
+        """Write row `index`, which is the length so far. completion_ids: those that `row`, a command, will get."""
+        self._rows.put(keys.journal_key(invocation, index), rows.JOURNAL_ROW.encode(row))
+        for completion_id in completion_ids:
+            self._index.put(keys.command_key(invocation, completion_id), rows.encode_number(index))
+        if isinstance(row, NotificationRow):
+            place = keys.notification_key(invocation, row.is_signal, row.key)
+            # A signal may come again; its first place stays.
+            if self._index.get(place) is None:
+                self._index.put(place, rows.encode_notification_place(index, _succeeded(row)))
+
+    def read(self, invocation: InvocationId, start: int, end: int) -> list[JournalRow]:
+        """The rows with start <= index < end that there are."""
+        if end - start <= _GETS_BEFORE_SCAN:
+            found = [self._rows.get(keys.journal_key(invocation, index)) for index in range(start, end)]
+            return [rows.JOURNAL_ROW.decode(raw) for raw in found if raw is not None]
+        scan = self._rows.scan(keys.journal_key(invocation, start), keys.journal_key(invocation, end))
+        return [rows.JOURNAL_ROW.decode(raw) for _, raw in scan]
+
+    def delete(self, invocation: InvocationId) -> None:
+        """Remove every row of the journal and its index."""
+        for view in (self._rows, self._index):
+            for key, _ in view.scan_prefix(invocation):
+                view.delete(key)
+
+    def command_of(self, invocation: InvocationId, completion_id: int) -> int | None:
+        """Journal index of the command that the completion id belongs to."""
+        raw = self._index.get(keys.command_key(invocation, completion_id))
+        return None if raw is None else rows.decode_number(raw)
+
+    def notification_of(
+        self, invocation: InvocationId, is_signal: bool, key: int | str
+    ) -> tuple[int, bool | None] | None:
+        """(first journal index, True for a success, False for a failure, None for neither), or None: not there yet."""
+        raw = self._index.get(keys.notification_key(invocation, is_signal, key))
+        return None if raw is None else rows.decode_notification_place(raw)
+
+
+def _succeeded(row: NotificationRow) -> bool | None:
+    match row.result:
+        case Void() | Success():
+            return True
+        case Failure():
+            return False
+        case StateKeys() | CalleeId():
+            return None
