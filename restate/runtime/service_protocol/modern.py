@@ -1,0 +1,247 @@
+"""Messages of the modern generation, versions 5 to 7 (service-protocol.md §4)."""
+
+from collections.abc import Sequence
+
+from restate.runtime.journal.input import INPUT_CODE
+from restate.runtime.model.ids import InvocationId, format_invocation_id
+from restate.runtime.model.invocation import Awaiting, Combinator
+from restate.runtime.model.journal import SIGNAL_CODE, CommandRow, JournalRow, NotificationRow
+from restate.runtime.model.result import CalleeId, Failure, Result, StateKeys, Success, Void
+from restate.runtime.pb import modern_pb2 as pb
+from restate.runtime.service_protocol.framing import REQUIRES_ACK, encode_frame
+from restate.runtime.service_protocol.received import (
+    AttemptError,
+    AwaitingOnReceived,
+    EndReceived,
+    ErrorBehavior,
+    ErrorReceived,
+    Received,
+    RunProposed,
+    SuspensionReceived,
+    encoding_error,
+    parse,
+    refusal,
+)
+from restate.runtime.service_protocol.start import StartInfo
+
+START = 0x0000
+SUSPENSION = 0x0001
+ERROR = 0x0002
+END = 0x0003
+COMMAND_ACK = 0x0004
+PROPOSE_RUN_COMPLETION = 0x0005
+AWAITING_ON = 0x0006
+RUN_ACK = 0x0007
+
+FAILURE_METADATA_SINCE = 6
+FUTURES_SINCE = 7
+"""Version of the await trees, of AwaitingOn and of ProposeRunCompletionAck."""
+
+NOT_FOR_US = {
+    START: "Start",
+    COMMAND_ACK: "CommandAck",
+    RUN_ACK: "ProposeRunCompletionAck",
+    INPUT_CODE: "Input",
+    0x8002: "GetLazyStateCompletion",
+    0x8006: "GetLazyStateKeysCompletion",
+    0x8009: "GetPromiseCompletion",
+    0x800A: "PeekPromiseCompletion",
+    0x800B: "CompletePromiseCompletion",
+    0x800C: "SleepCompletion",
+    0x800D: "CallCompletion",
+    0x800E: "CallInvocationIdCompletion",
+    0x8011: "RunCompletion",
+    0x8012: "AttachInvocationCompletion",
+    0x8013: "GetInvocationOutputCompletion",
+    SIGNAL_CODE: "SignalNotification",
+    AWAITING_ON: "AwaitingOn",
+}
+"""Messages that only the server sends, and the one that only version 7 may."""
+
+_END = EndReceived()
+_COMBINATORS = {kind.value: kind for kind in Combinator}
+_BEHAVIORS: dict[int, ErrorBehavior] = {pb.PAUSE: "pause", pb.FAIL: "fail"}
+
+
+class Modern:
+    """The modern side of an attempt; remembers which runs are to be acknowledged instead of echoed."""
+
+    completable: frozenset[int] = frozenset()
+
+    def __init__(self, version: int) -> None:
+        self._version = version
+        self._acked_runs: set[int] = set()
+        self.content_type = f"application/vnd.restate.invocation.v{version}"
+
+    def start(self, info: StartInfo, rows: Sequence[JournalRow]) -> bytes:
+        """Start and the replay: every row in journal order."""
+        message = pb.Start(
+            id=info.id,
+            debug_id=info.debug_id,
+            known_entries=len(rows),
+            state_map=[pb.StateEntry(key=key, value=value) for key, value in info.state],
+            partial_state=info.partial_state,
+            key=info.key,
+            retry_count_since_last_stored_entry=info.retry_count,
+            duration_since_last_stored_entry=info.since_last_entry_ms,
+            random_seed=info.random_seed,
+        )
+        frames = [encode_frame(START, message.SerializeToString())]
+        for row in rows:
+            frames.append(
+                encode_frame(row.code, row.raw)
+                if isinstance(row, CommandRow)
+                else encode_notification(row, self._version)
+            )
+        return b"".join(frames)
+
+    def notify(self, rows: Sequence[JournalRow]) -> bytes:
+        """The notifications among `rows`; the service knows its commands, and a command from us is an error to it."""
+        return b"".join(self._notify(row) for row in rows if isinstance(row, NotificationRow))
+
+    def ack(self, command_index: int) -> bytes:
+        return encode_frame(COMMAND_ACK, pb.CommandAck(command_index=command_index).SerializeToString())
+
+    def decode(self, code: int, flags: int, body: bytes, commands: int) -> Received:
+        """One message that is not a command of the service. Raises AttemptError."""
+        match code:
+            case 0x0003:
+                return _END
+            case 0x0005:
+                proposal = decode_proposal(body, bool(flags & REQUIRES_ACK), self._version)
+                if proposal.ack:
+                    self._acked_runs.add(proposal.completion_id)
+                return proposal
+            case 0x0001:
+                return decode_suspension(body, self._version)
+            case 0x0002:
+                return decode_error(body)
+            case 0x0006 if self._version >= FUTURES_SINCE:
+                return decode_awaiting_on(body)
+        raise refusal(code, NOT_FOR_US)
+
+    def command_fault(self, code: int, command_index: int, error: ValueError) -> AttemptError:
+        return encoding_error(str(error))
+
+    def _notify(self, row: NotificationRow) -> bytes:
+        # The row says that some attempt was promised an ack; only the attempt that asked for it can make sense of one.
+        if row.acked and row.key in self._acked_runs:
+            ack = pb.ProposeRunCompletionAck(completion_id=row.key)
+            return encode_frame(RUN_ACK, ack.SerializeToString())
+        return encode_notification(row, self._version)
+
+
+def encode_notification(row: NotificationRow, version: int) -> bytes:
+    """A completion or signal, one frame."""
+    message = pb.Notification()
+    if isinstance(row.key, str):
+        message.name = row.key
+    elif row.is_signal:
+        message.idx = row.key
+    else:
+        message.completion_id = row.key
+    _set_result(message, row.result, version)
+    return encode_frame(row.code, message.SerializeToString())
+
+
+def decode_suspension(body: bytes, version: int) -> SuspensionReceived:
+    """Raises AttemptError; an empty wait set is one, since nothing could ever end it."""
+    message = pb.Suspension()
+    parse(message, body, "Suspension")
+    if version >= FUTURES_SINCE and message.HasField("awaiting_on"):
+        awaiting = _awaiting(message.awaiting_on)
+    else:
+        awaiting = Awaiting(
+            Combinator.FIRST_COMPLETED,
+            tuple(message.waiting_completions),
+            tuple(message.waiting_signals),
+            tuple(message.waiting_named_signals),
+        )
+    if not _has_leaf(awaiting):
+        raise encoding_error("expected a Suspension that names a completion or signal to wait for, got none")
+    return SuspensionReceived(awaiting)
+
+
+def decode_error(body: bytes) -> ErrorReceived:
+    """Raises AttemptError."""
+    message = pb.Error()
+    parse(message, body, "Error")
+    return ErrorReceived(
+        message.code,
+        message.message,
+        message.stacktrace,
+        message.related_command_index if message.HasField("related_command_index") else None,
+        message.related_command_name if message.HasField("related_command_name") else None,
+        message.related_command_type if message.HasField("related_command_type") else None,
+        message.next_retry_delay if message.HasField("next_retry_delay") else None,
+        _BEHAVIORS.get(message.behavior, "retry"),
+    )
+
+
+def decode_proposal(body: bytes, requires_ack: bool, version: int) -> RunProposed:
+    """Raises AttemptError. Before version 7 the ack flag is legal, but the answer is the completion all the same."""
+    message = pb.ProposeRunCompletion()
+    parse(message, body, "ProposeRunCompletion")
+    result: Result
+    match message.WhichOneof("result"):
+        case "value":
+            result = Success(message.value)
+        case "failure":
+            result = _failure(message.failure, version)
+        case _:
+            raise encoding_error("expected value or failure in ProposeRunCompletion, got neither")
+    return RunProposed(message.result_completion_id, result, requires_ack and version >= FUTURES_SINCE)
+
+
+def decode_awaiting_on(body: bytes) -> AwaitingOnReceived:
+    """Raises AttemptError."""
+    message = pb.AwaitingOn()
+    parse(message, body, "AwaitingOn")
+    return AwaitingOnReceived(_awaiting(message.awaiting_on), message.executing_side_effects)
+
+
+def _set_result(message: pb.Notification, result: Result, version: int) -> None:
+    match result:
+        case Void():
+            message.void.SetInParent()
+        case Success(value):
+            # An empty value is a present, empty message.
+            message.value.SetInParent()
+            message.value.content = value
+        case Failure(code, text, metadata):
+            message.failure.SetInParent()
+            message.failure.code = code
+            message.failure.message = text
+            if version >= FAILURE_METADATA_SINCE:
+                for name, detail in metadata:
+                    message.failure.metadata.add(key=name, value=detail)
+        case StateKeys(keys):
+            message.state_keys.SetInParent()
+            message.state_keys.keys.extend(keys)
+        case CalleeId(callee):
+            message.invocation_id = format_invocation_id(InvocationId(callee))
+
+
+def _failure(message: pb.Failure, version: int) -> Failure:
+    if version < FAILURE_METADATA_SINCE:
+        return Failure(message.code, message.message)
+    return Failure(
+        message.code, message.message, tuple((entry.key, entry.value) for entry in message.metadata)
+    )
+
+
+def _awaiting(future: pb.Future) -> Awaiting:
+    """The tree; protobuf itself limits its depth to 100."""
+    return Awaiting(
+        _COMBINATORS.get(future.combinator_type, Combinator.UNKNOWN),
+        tuple(future.waiting_completions),
+        tuple(future.waiting_signals),
+        tuple(future.waiting_named_signals),
+        tuple(_awaiting(nested) for nested in future.nested_futures),
+    )
+
+
+def _has_leaf(awaiting: Awaiting) -> bool:
+    return bool(awaiting.completions or awaiting.signals or awaiting.named_signals) or any(
+        _has_leaf(nested) for nested in awaiting.nested
+    )
