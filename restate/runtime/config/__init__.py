@@ -17,6 +17,7 @@ from restate.runtime.config.tree import (
     NodeCtrl,
     Observability,
     Postgres,
+    Retention,
     RetrySettings,
     Storage,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "NodeCtrl",
     "Observability",
     "Postgres",
+    "Retention",
     "RetrySettings",
     "Storage",
     "load",

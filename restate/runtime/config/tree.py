@@ -115,6 +115,8 @@ class RetrySettings:
     max_interval_ms: Millis | None = None
     max_attempts: Attempts | None = None
     on_max_attempts: OnMaxAttempts | None = None
+    max_attempts_limit: Count | None = None
+    """What a service may ask for at most; None: anything."""
 
     def policy_of(self, generation: Generation) -> RetryPolicy:
         """The policy for invocations of the generation."""
@@ -136,6 +138,35 @@ class RetrySettings:
             max_attempts=None if attempts == "unlimited" else attempts,
             on_max_attempts=default.on_max_attempts if self.on_max_attempts is None else self.on_max_attempts,
         )
+
+
+_DAY_MS = 86_400_000
+
+
+@attrs.frozen
+class Retention:
+    """How long what is finished is kept, where a service does not say. None: by generation."""
+
+    idempotency_ms: Millis | None = None
+    workflow_ms: Millis | None = None
+    journal_ms: Millis | None = None
+    max_journal_ms: Millis | None = None
+    """What a service may ask for at most; None: anything."""
+
+    def idempotency_of(self, generation: Generation) -> int:
+        """Milliseconds, for invocations of the generation with an idempotency key."""
+        default_ms = 30 * 60_000 if generation is Generation.CLASSIC else _DAY_MS
+        return default_ms if self.idempotency_ms is None else self.idempotency_ms
+
+    def workflow_of(self, generation: Generation) -> int:
+        """Milliseconds, for workflow runs; classic has none."""
+        default_ms = 0 if generation is Generation.CLASSIC else _DAY_MS
+        return default_ms if self.workflow_ms is None else self.workflow_ms
+
+    def journal_of(self, generation: Generation) -> int:
+        """Milliseconds, for journals; classic keeps none."""
+        default_ms = 0 if generation is Generation.CLASSIC else _DAY_MS
+        return default_ms if self.journal_ms is None else self.journal_ms
 
 
 @attrs.frozen
@@ -160,12 +191,14 @@ class Engine:
 
 @attrs.frozen
 class Storage:
-    """RocksDB's memory and files."""
+    """RocksDB's memory and files; of all tables together where not said otherwise."""
 
     block_cache_bytes: Size = 32 * MIB
     write_buffer_bytes: Size = 32 * MIB
-    """Of all tables together."""
-    open_files_limit: Count = 256
+    table_write_buffer_bytes: Size = 8 * MIB
+    """Of one table."""
+    log_bytes: Size = 64 * MIB
+    """Write-ahead log after which tables are flushed."""
 
 
 @attrs.frozen
@@ -173,22 +206,29 @@ class Net:
     """Limits of every connection. `client_*` are the connections to deployments, the others our listeners."""
 
     connection_limit: Count = 10_000
+    """Per port; further ones wait in the kernel's backlog."""
     header_size_limit: Size = 64 * KIB
-    header_timeout_ms: Millis = 10_000
-    """From the first byte awaited until a whole header block is there."""
-    idle_timeout_ms: Millis = 300_000
+    header_count_limit: Count = 512
+    header_timeout_ms: Millis = 15_000
+    """From the first byte of a request until its headers are complete."""
+    first_bytes_timeout_ms: Millis = 10_000
+    """From accepting a connection until it says anything."""
     stall_timeout_ms: Millis = 60_000
     """A peer that neither sends the rest of its body nor takes ours for so long is cut off."""
+    idle_timeout_ms: Millis = 75_000
+    """HTTP/1.1 connection between two requests."""
+    h2_idle_timeout_ms: Millis = 600_000
+    """HTTP/2 connection without a request."""
     stream_limit: Count = 1_000
     stream_window_bytes: Size = 1 * MIB
     connection_window_bytes: Size = 4 * MIB
     write_backlog_bytes: Size = 64 * KIB
-    reset_limit: Count = 200
-    """Streams a peer may reset within ten seconds."""
-    ping_interval_ms: Millis = 40_000
+    reset_limit: Count = 1_000
+    """Streams that a peer may reset within ten seconds."""
+    ping_interval_ms: Millis = 60_000
     ping_timeout_ms: Millis = 20_000
-    connect_timeout_ms: Millis = 10_000
-    settings_timeout_ms: Millis = 5_000
+    client_connect_timeout_ms: Millis = 10_000
+    client_settings_timeout_ms: Millis = 5_000
     client_connection_limit: Count = 4
     """HTTP/2 connections to one authority."""
     client_stream_limit: Count = 128
@@ -196,6 +236,12 @@ class Net:
     client_streams_until_retirement: Count = 900
     """A connection that has carried so many streams opens no more: common servers drop theirs after 1,000."""
     client_idle_timeout_ms: Millis = 300_000
+    client_idle_connection_limit: Count = 64
+    """HTTP/1.1 connections kept open to one authority."""
+    client_ping_interval_ms: Millis = 40_000
+    client_ping_timeout_ms: Millis = 20_000
+    client_stream_window_bytes: Size = 2 * MIB
+    client_connection_window_bytes: Size = 16 * MIB
 
 
 @attrs.frozen
@@ -228,6 +274,7 @@ class Config:
     postgres: Postgres = Postgres()
     invoker: Invoker = Invoker()
     retry_policy: RetrySettings = RetrySettings()
+    retention: Retention = Retention()
     discovery: Discovery = Discovery()
     engine: Engine = Engine()
     storage: Storage = Storage()
