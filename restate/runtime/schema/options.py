@@ -37,7 +37,7 @@ class Defaults:
     classic: OptionDefaults = OptionDefaults(
         inactivity_timeout_ms=_MINUTE_MS,
         abort_timeout_ms=_MINUTE_MS,
-        retry=RetryPolicy(50, 2.0, 10_000, None, "pause"),
+        retry=RetryPolicy(50, 2.0, 10_000, None, "kill"),
         idempotency_retention_ms=30 * _MINUTE_MS,
         workflow_retention_ms=0,
         journal_retention_ms=0,

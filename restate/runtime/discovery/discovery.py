@@ -1,0 +1,152 @@
+"""Ask an address what it serves, and find out which generation it is (service-protocol.md §1.3)."""
+
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from restate.runtime.discovery.announcement import announce_classic, announce_modern
+from restate.runtime.errors import DeploymentError
+from restate.runtime.net.client import Client, ClientError, HttpVersion, ProtocolFailure
+from restate.runtime.schema import deployment
+from restate.runtime.schema.address import join_path
+from restate.runtime.schema.registration import Announcement
+from restate.runtime.service_protocol.discovery import (
+    CLASSIC_TYPE,
+    MODERN_ACCEPT,
+    MODERN_TYPES,
+    parse_classic,
+    parse_modern,
+)
+
+RETRY_DELAYS_S = (0.1, 0.2, 0.4, 0.8)
+"""Before each further try. The official command-line client gives up after 13 s, so they end early."""
+
+_RETRIED = frozenset((408, 429, 500, 502, 503, 504))
+# What a classic SDK, or whatever stands where one was expected, answers to the modern question.
+_MAYBE_CLASSIC = frozenset((400, 404, 405, 406, 415))
+_SHOWN_BODY_BYTES = 1024
+
+Headers = Sequence[tuple[str, str]]
+
+
+@attrs.frozen
+class _Answer:
+    """A whole answer. headers: lower-case names, as they came."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    http_version: deployment.HttpVersion
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def content_type(self) -> str:
+        return self.header(b"content-type") or ""
+
+    def header(self, name: bytes) -> str | None:
+        return next((value.decode("latin-1") for key, value in self.headers if key == name), None)
+
+
+class Discovery:
+    """The handle. timeout_s: for one registration's questions, retries included."""
+
+    def __init__(self, client: Client, *, timeout_s: float = 10, response_size_limit: int = 16 << 20) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+        self._response_size_limit = response_size_limit
+
+    async def discover(self, uri: str, headers: Headers = (), *, use_http_11: bool = False) -> Announcement:
+        """What the deployment at `uri` announces. headers: added to the question. Raises DeploymentError."""
+        http_version: HttpVersion = "1.1" if use_http_11 else "auto" if uri.startswith("https:") else "2"
+        try:
+            with trio.fail_after(self._timeout_s):
+                return await self._discover(uri, headers, http_version)
+        except trio.TooSlowError:
+            raise DeploymentError(
+                f"the deployment at {uri} did not answer within {self._timeout_s:g} s", code="META0003"
+            ) from None
+
+    async def _discover(self, uri: str, headers: Headers, http_version: HttpVersion) -> Announcement:
+        answer = await self._ask_modern(uri, headers, http_version)
+        if answer.ok and answer.content_type in MODERN_TYPES:
+            sdk_version = answer.header(b"x-restate-server")
+            manifest = parse_modern(answer.body, sdk_version=sdk_version)
+            return announce_modern(manifest, answer.http_version, sdk_version)
+        if answer.ok and answer.content_type == CLASSIC_TYPE:
+            return announce_classic(parse_classic(answer.body), answer.http_version)
+        if answer.ok or answer.status in _MAYBE_CLASSIC:
+            classic = await self._ask_classic(uri, headers, http_version)
+            if classic is not None and classic.ok and classic.content_type == CLASSIC_TYPE:
+                return announce_classic(parse_classic(classic.body), classic.http_version)
+        raise _refusal(uri, answer)
+
+    async def _ask_modern(self, uri: str, headers: Headers, http_version: HttpVersion) -> _Answer:
+        """Retried while the deployment seems to be starting or overloaded. Raises DeploymentError."""
+        for delay_s in (*RETRY_DELAYS_S, None):
+            try:
+                answer = await self._ask(uri, "GET", [("accept", MODERN_ACCEPT), *headers], http_version)
+                if answer.status not in _RETRIED or delay_s is None:
+                    return answer
+            except ClientError as error:
+                if isinstance(error, ProtocolFailure) and error.http1_peer:
+                    raise DeploymentError(
+                        f"the deployment at {uri} does not speak HTTP/2: {error}", code="META0014"
+                    ) from error
+                if delay_s is None:
+                    raise DeploymentError(
+                        f"the deployment at {uri} cannot be reached: {error}", code="META0003"
+                    ) from error
+            await trio.sleep(delay_s)
+        raise AssertionError("the last try returns or raises")
+
+    async def _ask_classic(self, uri: str, headers: Headers, http_version: HttpVersion) -> _Answer | None:
+        """Asked once; None when it fails, because the answer to the modern question is then the one to report."""
+        try:
+            asked = [("content-type", CLASSIC_TYPE), ("accept", CLASSIC_TYPE), *headers]
+            return await self._ask(uri, "POST", asked, http_version)
+        except ClientError:
+            return None
+
+    async def _ask(self, uri: str, method: str, headers: Headers, http_version: HttpVersion) -> _Answer:
+        encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+        path = join_path(uri, "/discover")
+        try:
+            exchange = await self._client.open(
+                uri, method, path, encoded, end=True, http_version=http_version
+            )
+        except ValueError as error:
+            raise DeploymentError(
+                f"the deployment at {uri} cannot be asked: {error}", http_status=400
+            ) from error
+        async with exchange:
+            head = await exchange.response()
+            body = bytearray()
+            while chunk := await exchange.receive():
+                body += chunk
+                if len(body) > self._response_size_limit:
+                    raise DeploymentError(
+                        f"the discovery answer of {uri} is over {self._response_size_limit} bytes",
+                        http_status=500,
+                    )
+        version: deployment.HttpVersion = "HTTP/1.1" if head.http_version.startswith("1") else "HTTP/2.0"
+        return _Answer(head.status, head.headers, bytes(body), version)
+
+
+def _refusal(uri: str, answer: _Answer) -> DeploymentError:
+    """The error of the modern question: what the official client expects to see."""
+    if answer.ok:
+        expected = ", ".join((*MODERN_TYPES, CLASSIC_TYPE))
+        return DeploymentError(
+            f"expected one of the content types {expected} from {uri}, got {answer.content_type or 'none'!r}",
+            code="META0013",
+        )
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+    body = answer.body[:_SHOWN_BODY_BYTES].decode(errors="replace")
+    return DeploymentError(
+        f"the deployment at {uri} answered the discovery with status {answer.status}, headers {headers}, body {body!r}",
+        code="META0003",
+    )

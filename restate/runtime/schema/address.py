@@ -1,0 +1,45 @@
+"""Addresses of deployments, as people write them and as they are stored."""
+
+import re
+from urllib.parse import urlsplit, urlunsplit
+
+_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}(?:[/?].*)?")
+
+
+class AddressSyntaxError(ValueError):
+    """Not the address of a deployment; str() says why. relative: what is missing is scheme or authority."""
+
+    def __init__(self, message: str, *, relative: bool = False) -> None:
+        super().__init__(message)
+        self.relative = relative
+
+
+def parse_uri(text: str, *, assume_http: bool) -> str:
+    """The absolute form, `http://host:port/path?query`, with at least `/` as path and without fragment.
+
+    assume_http: `host:port` without scheme means `http://host:port`. Raises AddressSyntaxError.
+    """
+    stripped = text.strip()
+    if assume_http and _HOST_PORT.fullmatch(stripped):
+        stripped = f"http://{stripped}"
+    if not stripped.isascii() or re.search(r"[\x00-\x20\x7f<>\"{}|\\^`]", stripped):
+        raise AddressSyntaxError(f"expected an http:// or https:// address in ASCII, got {text[:200]!r}")
+    try:
+        parts = urlsplit(stripped)
+        port = parts.port
+    except ValueError as error:
+        raise AddressSyntaxError(
+            f"expected an http:// or https:// address, got {text[:200]!r}: {error}"
+        ) from None
+    if not parts.scheme or not parts.netloc:
+        raise AddressSyntaxError(f"the address {text[:200]!r} has no scheme or no host", relative=True)
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise AddressSyntaxError(f"expected an http:// or https:// address with a host, got {text[:200]!r}")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", parts.query, ""))
+
+
+def join_path(uri: str, suffix: str) -> bytes:
+    """The request path of `suffix`, such as `/discover`, below a deployment's address, with the address's query."""
+    parts = urlsplit(uri)
+    path = parts.path.removesuffix("/") + suffix
+    return (f"{path}?{parts.query}" if parts.query else path).encode()
