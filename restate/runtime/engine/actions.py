@@ -4,11 +4,11 @@ from enum import Enum
 
 import attrs
 
-from restate.runtime.engine.records import TimerKey
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.model.result import Outcome
 from restate.runtime.model.target import Target
+from restate.runtime.model.timer import TimerKey
 
 
 @attrs.frozen
@@ -22,9 +22,10 @@ class StartAttempt:
 
 @attrs.frozen
 class AbortAttempt:
-    """End the attempt of `id`, if one runs: reset its stream."""
+    """End the attempt of `id`, if one runs: reset its stream. token: only if it is this one; None: whichever it is."""
 
     id: InvocationId
+    token: int | None = None
 
 
 @attrs.frozen
@@ -88,8 +89,6 @@ class AdminOutcome(Enum):
     NOT_FOUND = "not_found"
     ALREADY_COMPLETED = "already_completed"
     NOT_COMPLETED = "not_completed"
-    NOT_RUNNING = "not_running"
-    NOT_STARTED = "not_started"
     CONFLICT = "conflict"
 
 

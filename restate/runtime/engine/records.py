@@ -8,7 +8,7 @@ from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import Awaiting, Pin, Sink, Source
 from restate.runtime.model.journal import Callee
 from restate.runtime.model.result import Failure, Result
-from restate.runtime.model.target import Target
+from restate.runtime.model.target import Generation, Target
 from restate.runtime.model.timer import TimerKey as TimerKey
 from restate.runtime.model.timer import TimerKind as TimerKind
 
@@ -17,7 +17,7 @@ class Record(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Base of all records; the tag is the class name."""
 
 
-class Invoke(Record):
+class Invoke(Record, frozen=True):
     """Start the invocation `id`, or join it if it exists.
 
     body: input bytes. headers: ((name, value), ...) for the handler. execution_time_ms: start then, not now.
@@ -38,7 +38,7 @@ class Invoke(Record):
     random_seed: int | None = None
 
 
-class Attach(Record):
+class Attach(Record, frozen=True):
     """Give the outcome of `id` to `sink`. block: wait for the end; else answer at once, `not ready` included."""
 
     id: InvocationId
@@ -94,7 +94,7 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed", gc=Fals
 Effect = AppendCommand | ProposeRun | Suspended | Paused | End | Failed
 
 
-class AttemptEffect(Record):
+class AttemptEffect(Record, frozen=True):
     """What the attempt `token` of `id` reports. A stale token makes it void."""
 
     id: InvocationId
@@ -102,17 +102,17 @@ class AttemptEffect(Record):
     effect: Effect
 
 
-class Respond(Record):
-    """A call's outcome for its caller. code: the completion's message type (0x800D call, 0x8012 attach, ...)."""
+class Respond(Record, frozen=True):
+    """The outcome of something `id` waits for: a call, an attach, a promise. generation: whose failure codes it has."""
 
     id: InvocationId
     incarnation: int
     completion_id: int
-    code: int
+    generation: Generation
     result: Result
 
 
-class SendSignal(Record):
+class SendSignal(Record, frozen=True):
     """Signal by number or name. Number 1 is cancel, in both generations."""
 
     id: InvocationId
@@ -120,7 +120,7 @@ class SendSignal(Record):
     result: Result
 
 
-class CompleteAwakeable(Record):
+class CompleteAwakeable(Record, frozen=True):
     """Complete the classic awakeable `index` of `id` (a `prom_1` id)."""
 
     id: InvocationId
@@ -128,7 +128,7 @@ class CompleteAwakeable(Record):
     result: Result
 
 
-class TimerFired(Record):
+class TimerFired(Record, frozen=True):
     """`now_ms >= key.due_ms` has come true. A timer that is gone is a no-op."""
 
     key: TimerKey
@@ -139,7 +139,7 @@ class TerminateKind(IntEnum):
     KILL = 1
 
 
-class Terminate(Record):
+class Terminate(Record, frozen=True):
     """Cancel or kill. request_id: the admin request that wants an AdminReply; None from a parent's kill."""
 
     id: InvocationId
@@ -152,11 +152,9 @@ class Operation(IntEnum):
 
     PURGE = 0
     PURGE_JOURNAL = 1
-    PAUSE = 2
-    RESUME = 3
 
 
-class Operate(Record):
+class Operate(Record, frozen=True):
     """One operator command on one invocation."""
 
     id: InvocationId
@@ -164,24 +162,13 @@ class Operate(Record):
     request_id: int | None = None
 
 
-class PatchState(Record):
-    """Replace the whole state of an object, when its lock is free. version: None, or skip if it differs then."""
-
-    service: str
-    key: str
-    partition_key: bytes
-    state: tuple[tuple[bytes, bytes], ...]
-    version: str | None
-    request_id: int | None = None
-
-
-class DrainOutbox(Record):
+class DrainOutbox(Record, frozen=True):
     """Work off up to `count` messages that overflowed into the outbox."""
 
     count: int
 
 
-class ChangeSchema(Record):
+class ChangeSchema(Record, frozen=True):
     """Replace schema rows: ((key, value or None to delete), ...). Void unless the stored version is `expected_version`."""
 
     expected_version: int
@@ -189,5 +176,9 @@ class ChangeSchema(Record):
     request_id: int | None = None
 
 
-class Boot(Record):
+class Boot(Record, frozen=True):
     """First record after opening the store: raises the boot counter and starts every Invoked invocation."""
+
+
+Message = Invoke | Attach | Respond | SendSignal | CompleteAwakeable | Terminate
+"""Records that invocations send to each other. They are applied in the batch of the record that caused them."""

@@ -5,7 +5,7 @@ from enum import IntEnum
 import msgspec
 
 from restate.runtime.model.ids import InvocationId
-from restate.runtime.model.result import Outcome
+from restate.runtime.model.result import Failure, Outcome
 from restate.runtime.model.target import Target
 
 
@@ -124,3 +124,5 @@ class InvocationRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     random_seed: int | None = None
     last_output: Outcome | None = None
     """The last Output command of the journal; becomes the outcome at End."""
+    pause_error: Failure | None = None
+    """Why it is paused; None if that is not an error's doing."""

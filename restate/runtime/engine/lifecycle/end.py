@@ -1,0 +1,128 @@
+"""How an invocation ends: everybody who waits is told, the lock passes on, and what may be asked later is kept
+(rules 20 to 25).
+"""
+
+from collections.abc import Iterator
+
+from restate.runtime.engine.actions import SetTimer, UnsetTimer
+from restate.runtime.engine.lifecycle.answer import answer, expiry_ms
+from restate.runtime.engine.lifecycle.invoke import release
+from restate.runtime.engine.turn import Draft, Turn, object_of
+from restate.runtime.journal.catalog import Command, decode
+from restate.runtime.journal.sleep import Sleep
+from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.invocation import InvocationRecord, Status
+from restate.runtime.model.journal import CommandRow
+from restate.runtime.model.result import Outcome
+from restate.runtime.model.target import Generation, HandlerType
+from restate.runtime.model.timer import TimerKey, TimerKind
+
+
+def finish(turn: Turn, draft: Draft, outcome: Outcome) -> None:
+    """The end of an invocation that had begun: by its own End, by failure, or killed. Saves or frees the draft."""
+    turn.attempts.end(draft.id)
+    for key in open_sleeps(turn, draft):
+        unset(turn, key)
+    ended = draft.record
+    draft.change(
+        status=Status.COMPLETED, outcome=outcome, completed_ms=turn.now_ms, sinks=(), awaiting=None,
+        open_sleeps=0, last_output=None, pause_error=None,
+    )  # fmt: skip
+    # Classic clients learn of the expiry with every answer, modern ones only with those from a stored outcome.
+    told = ended.target.generation is Generation.CLASSIC and ended.completion_retention_ms > 0
+    for sink in ended.sinks:
+        expiry = expiry_ms(draft.record) if told else None
+        answer(turn, draft.id, ended.target, sink, outcome, expiry)
+    if ended.completion_retention_ms == 0:
+        turn.free(draft)
+    else:
+        _retain(turn, draft)
+        turn.save(draft)
+    if ended.target.exclusive:
+        release(turn, ended.target)
+
+
+def _retain(turn: Turn, draft: Draft) -> None:
+    record = draft.record
+    if record.journal_retention_ms == 0:
+        _drop_journal(turn, draft)
+    for key in retention_timers(draft.id, record):
+        turn.tables.timers.put(key, record.incarnation)
+        turn.actions.append(SetTimer(key))
+
+
+def retention_timers(invocation: InvocationId, record: InvocationRecord) -> Iterator[TimerKey]:
+    """The timers of a completed invocation. The journal needs one of its own only if it goes first."""
+    assert record.completed_ms is not None, "retention begins with the end"
+    if 0 < record.journal_retention_ms < record.completion_retention_ms:
+        due_ms = record.completed_ms + record.journal_retention_ms
+        yield TimerKey(due_ms, TimerKind.PURGE_JOURNAL, invocation, 0)
+    due_ms = record.completed_ms + record.completion_retention_ms
+    yield TimerKey(due_ms, TimerKind.PURGE, invocation, 0)
+
+
+def purge(turn: Turn, draft: Draft) -> None:
+    """Forget a completed invocation; with a workflow run also everything of its key."""
+    for key in retention_timers(draft.id, draft.record):
+        unset(turn, key)
+    turn.free(draft)
+    target = draft.record.target
+    if target.handler_type is HandlerType.WORKFLOW:
+        turn.tables.state.clear(*object_of(target))
+        turn.tables.promises.delete_all(*object_of(target))
+
+
+def purge_journal(turn: Turn, draft: Draft) -> None:
+    """Forget the journal of a completed invocation, keep its outcome."""
+    for key in retention_timers(draft.id, draft.record):
+        if key.kind is TimerKind.PURGE_JOURNAL:
+            unset(turn, key)
+    _drop_journal(turn, draft)
+    turn.save(draft)
+
+
+def _drop_journal(turn: Turn, draft: Draft) -> None:
+    turn.tables.journal.delete(draft.id)
+    draft.change(journal_length=0, commands=0)
+
+
+def unset(turn: Turn, key: TimerKey) -> None:
+    """Remove a timer that may be there."""
+    if turn.tables.timers.get(key) is not None:
+        turn.tables.timers.delete(key)
+        turn.actions.append(UnsetTimer(key))
+
+
+def open_sleeps(turn: Turn, draft: Draft) -> Iterator[TimerKey]:
+    """The timers of all sleeps that have not fired. The journal is read only if there are any."""
+    if draft.record.open_sleeps == 0:
+        return
+    for _, command in open_commands(turn, draft):
+        if isinstance(command, Sleep):
+            yield sleep_timer(draft.id, command)
+
+
+def sleep_timer(invocation: InvocationId, command: Sleep) -> TimerKey:
+    return TimerKey(command.wake_up_time_ms, TimerKind.SLEEP, invocation, command.completion_id)
+
+
+def open_commands(turn: Turn, draft: Draft) -> Iterator[tuple[CommandRow, Command]]:
+    """Commands in journal order that wait for a completion."""
+    find = turn.tables.journal.notification_of
+    for row, command in commands(turn, draft):
+        if any(find(draft.id, False, completion_id) is None for completion_id in command.completion_ids):
+            yield row, command
+
+
+def commands(turn: Turn, draft: Draft) -> Iterator[tuple[CommandRow, Command]]:
+    """All commands in journal order."""
+    for row in turn.tables.journal.read(draft.id, 0, draft.record.journal_length):
+        if isinstance(row, CommandRow):
+            command = decode(
+                draft.generation,
+                row.code,
+                row.raw,
+                command_index=row.command_index,
+                completed=row.completed,
+            )
+            yield row, command
