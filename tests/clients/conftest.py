@@ -1,0 +1,100 @@
+"""Fixtures of the client tests: real SDK services behind a real server process.
+
+`ours` is always tested; `--official` runs each test on the official server as well (choose with `-k`), which is how
+a new test is proved right.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from tests.support.caller import Caller
+from tests.support.environments import MissingToolError
+from tests.support.programs import Sdk, ServiceProgram
+from tests.support.server import SERVERS, Server, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# Short, so that a sleep of a second suspends; long enough that a busy machine does not suspend a step in work.
+INACTIVITY = Settings(inactivity_timeout="400ms", retry_initial_interval="100ms", retry_max_interval="2s")
+
+MODERN = (Sdk.PYTHON, Sdk.TYPESCRIPT)
+
+
+@attrs.frozen
+class Bed:
+    """A server with one service program registered, and a client of it."""
+
+    server: Server
+    program: ServiceProgram
+    caller: Caller
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--official", action="store_true", help="run client tests on the official server too")
+    parser.addoption("--kills", type=int, default=20, help="how often the kill -9 test kills the server")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "clients" in item.path.parts:
+            item.add_marker(pytest.mark.clients)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server_kind" in metafunc.fixturenames:
+        official = metafunc.config.getoption("--official", default=False)
+        kinds = list(SERVERS) if official else ["ours"]
+        metafunc.parametrize("server_kind", kinds, scope="module")
+
+
+def start_program(sdk: Sdk, bed: Path, *, protocol: str = "bidi", port: int = 0) -> ServiceProgram:
+    """A running service program; skips the test when its tools are not installed."""
+    try:
+        return ServiceProgram(sdk, bed, protocol=protocol, port=port)
+    except MissingToolError as missing:
+        pytest.skip(str(missing))
+
+
+def make_server(kind: str, folder: Path, settings: Settings) -> Server:
+    """A server that is not started yet; skips when the official one cannot be had."""
+    try:
+        server = SERVERS[kind](folder, settings)
+        server.start()
+    except MissingToolError as missing:
+        pytest.skip(str(missing))
+    return server
+
+
+@pytest.fixture(scope="module")
+def bed(
+    server_kind: str, sdk: Sdk, settings: Settings, protocol: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bed]:
+    """Shared by the tests of a module, so each of them uses keys and names of its own."""
+    folder = tmp_path_factory.mktemp(f"{server_kind}-{sdk.value}")
+    program = start_program(sdk, folder / "bed", protocol=protocol)
+    try:
+        server = make_server(server_kind, folder, settings)
+        try:
+            with Caller(server) as caller:
+                caller.register(program.uri)
+                yield Bed(server, program, caller)
+        finally:
+            server.stop()
+    finally:
+        program.stop()
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    return INACTIVITY
+
+
+@pytest.fixture(scope="module")
+def protocol() -> str:
+    return "bidi"

@@ -1,0 +1,104 @@
+"""The environments that test services, the benchmark and the official server run in.
+
+Each is made once under `.cache/` at the top of the checkout and reused by every session. A folder is trusted
+only when its `made.txt` holds exactly the packages asked for, so a half-made or outdated one is made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache"
+
+PYTHON_SDK = ("restate-sdk==1.3.0", "hypercorn==0.18.0")
+MODERN_SDK = ("@restatedev/restate-sdk@1.17.2",)
+CLASSIC_SDK = ("@restatedev/restate-sdk@0.8.1",)
+OFFICIAL_SERVER = ("@restatedev/restate-server@1.7.12",)
+
+
+class MissingToolError(Exception):
+    """A program that this environment needs is not installed; the message names it."""
+
+
+def python_sdk() -> Path:
+    """The interpreter of an environment that holds the Python SDK and an ASGI server."""
+    folder = CACHE / "python-sdk"
+    with _making(folder, PYTHON_SDK) as needed:
+        if needed:
+            _run([sys.executable, "-m", "venv", str(folder)])
+            _run([str(folder / "bin" / "pip"), "install", "--quiet", "--no-input", *PYTHON_SDK])
+    return folder / "bin" / "python"
+
+
+def modern_sdk() -> Path:
+    """The folder whose node_modules holds the TypeScript SDK 1.x."""
+    return _node_folder("modern", MODERN_SDK)
+
+
+def classic_sdk() -> Path:
+    """The folder whose node_modules holds the TypeScript SDK 0.8.1."""
+    return _node_folder("classic", CLASSIC_SDK)
+
+
+def official_server() -> Path:
+    """The official server's program, to compare with."""
+    folder = _node_folder("server", OFFICIAL_SERVER)
+    programs = sorted((folder / "node_modules" / "@restatedev").glob("restate-server-*/bin/restate-server"))
+    if not programs:
+        raise MissingToolError(f"the official server has no program for this machine under {folder}")
+    return programs[0]
+
+
+def node() -> str:
+    """The path of `node`."""
+    return _tool("node")
+
+
+def _node_folder(name: str, packages: Sequence[str]) -> Path:
+    folder = CACHE / "node" / name
+    npm = _tool("npm")
+    _tool("node")
+    with _making(folder, packages) as needed:
+        if needed:
+            (folder / "package.json").write_text('{"private": true}\n')
+            _run([npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *packages], cwd=folder)
+    return folder
+
+
+@contextlib.contextmanager
+def _making(folder: Path, packages: Sequence[str]) -> Iterator[bool]:
+    """Hold the folder's lock; yield whether it must be made, and mark it made when the body succeeds."""
+    CACHE.mkdir(exist_ok=True)
+    wanted = "\n".join(packages) + "\n"
+    mark = folder / "made.txt"
+    with (CACHE / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        needed = not mark.exists() or mark.read_text() != wanted
+        if needed:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        yield needed
+        mark.write_text(wanted)
+
+
+def _tool(name: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        raise MissingToolError(f"{name} is not installed")
+    return path
+
+
+def _run(command: Sequence[str], *, cwd: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout}")

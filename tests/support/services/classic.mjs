@@ -1,0 +1,214 @@
+// The test bed's services on the classic TypeScript SDK (0.8.1): a router and keyed routers.
+//
+// Run by `tests.support.programs` with node. Settings come from the environment:
+//
+//   SDK_HOME   folder whose node_modules holds @restatedev/restate-sdk 0.8.1
+//   BED_DIR    folder for what tests read back: awakeable ids, marks, logs
+//   BED_PORT   port to listen on at 127.0.0.1; 0 picks one
+//
+// The program prints {"port": N} on one line once it listens.
+
+import fs from "node:fs";
+import http2 from "node:http2";
+import path from "node:path";
+import { createRequire } from "node:module";
+
+const require = createRequire(path.join(process.env.SDK_HOME, "package.json"));
+const restate = require("@restatedev/restate-sdk");
+
+const BED = process.env.BED_DIR;
+
+// How often a handler was entered, by a name the test chose: attempts, not durable.
+const attempts = new Map();
+const attemptTimes = new Map();
+
+function count(name) {
+  attempts.set(name, (attempts.get(name) ?? 0) + 1);
+  return attempts.get(name);
+}
+
+// Written in one step, so that a polling test never reads half of it.
+function write(name, text) {
+  const draft = path.join(BED, `.${name}.${process.pid}`);
+  fs.writeFileSync(draft, text);
+  fs.renameSync(draft, path.join(BED, name));
+}
+
+function append(name, line) {
+  fs.appendFileSync(path.join(BED, name), `${line}\n`);
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const counterApi = { path: "counter" };
+const stepsApi = { path: "steps" };
+
+const greeter = restate.router({
+  greet: async (_ctx, name) => `Hello ${name}`,
+});
+
+const steps = restate.router({
+  // Two side effects; the counts show how often each was really executed.
+  runTwice: async (ctx, name) => {
+    const first = await ctx.sideEffect(async () => count(`${name}/r0`));
+    const second = await ctx.sideEffect(async () => count(`${name}/r1`));
+    return [first, second];
+  },
+
+  runFails: async (ctx, message) => {
+    await ctx.sideEffect(async () => {
+      throw new restate.TerminalError(message, { errorCode: restate.ErrorCodes.FAILED_PRECONDITION });
+    });
+    return "unreachable";
+  },
+
+  // A side effect that fails twice; the SDK itself journals each failure and sleeps in between.
+  runRetried: async (ctx, name) =>
+    ctx.sideEffect(
+      async () => {
+        if (count(name) <= 2) throw new Error(`flaky ${attempts.get(name)}`);
+        return attempts.get(name);
+      },
+      { initialDelayMs: 20, maxDelayMs: 40 },
+    ),
+
+  // Answers how many attempts it took: 2 when the invocation suspended once.
+  sleep: async (ctx, { name, ms }) => {
+    count(name);
+    write(`${name}.sleeping`, name);
+    await ctx.sleep(ms);
+    return attempts.get(name);
+  },
+
+  // Fails `failures` times after one durable step, then answers when each attempt began (epoch ms).
+  flaky: async (ctx, { name, failures }) => {
+    const times = attemptTimes.get(name) ?? [];
+    attemptTimes.set(name, times);
+    times.push(Date.now());
+    const ran = await ctx.sideEffect(async () => count(`${name}/step`));
+    if (ran !== 1) throw new restate.TerminalError(`the step ran ${ran} times`);
+    if (times.length <= failures) throw new Error(`boom ${times.length}`);
+    return times;
+  },
+
+  terminal: async (_ctx, { code, message }) => {
+    throw new restate.TerminalError(message, { errorCode: code });
+  },
+
+  tree: async (ctx, depth) => {
+    const child = depth > 1 ? await ctx.rpc(stepsApi).tree(depth - 1) : null;
+    return { depth, child };
+  },
+
+  treeFails: async (ctx, depth) => {
+    if (depth <= 1) {
+      throw new restate.TerminalError("the leaf failed", { errorCode: restate.ErrorCodes.ALREADY_EXISTS });
+    }
+    await ctx.rpc(stepsApi).treeFails(depth - 1);
+  },
+
+  // Announces an awakeable's id in a file, then waits for it.
+  awaits: async (ctx, name) => {
+    const { id, promise } = ctx.awakeable();
+    await ctx.sideEffect(async () => write(`${name}.awakeable`, id));
+    return promise;
+  },
+
+  resolves: async (ctx, { id, value }) => {
+    ctx.resolveAwakeable(id, value);
+  },
+
+  rejects: async (ctx, { id, reason }) => {
+    ctx.rejectAwakeable(id, reason);
+  },
+
+  // `count` background calls of counter/add, each by 1, after `delay_ms` if given.
+  sends: async (ctx, { key, count: times, delay_ms: delay }) => {
+    for (let i = 0; i < times; i++) {
+      const client = delay ? ctx.sendDelayed(counterApi, delay) : ctx.send(counterApi);
+      client.add(key, 1);
+    }
+    return times;
+  },
+
+  // Sleeps for an hour, `depth` calls down; leaves a mark at each level that saw the cancellation.
+  stuck: async (ctx, { name, depth }) => {
+    write(`${name}.stuck.${depth}`, name);
+    try {
+      if (depth > 1) await ctx.rpc(stepsApi).stuck({ name, depth: depth - 1 });
+      else await ctx.sleep(3_600_000);
+    } catch (error) {
+      if (error instanceof restate.TerminalError) write(`${name}.cancelled.${depth}`, String(error.code));
+      throw error;
+    }
+  },
+
+  // An awakeable that nobody completes, given up after `ms`.
+  timesOut: async (ctx, ms) => {
+    try {
+      await ctx.awakeable().promise.orTimeout(ms);
+      return "completed";
+    } catch (error) {
+      if (error instanceof restate.TimeoutError) return "timed out";
+      throw error;
+    }
+  },
+
+  // All the steps at once: the kill -9 test's workload. Adds exactly 4 to the counter `key`.
+  flow: async (ctx, { key, name, ms }) => {
+    const stamp = await ctx.sideEffect(async () => Date.now());
+    await ctx.sleep(ms);
+    await ctx.rpc(counterApi).add(key, 1);
+    ctx.send(counterApi).add(key, 1);
+    ctx.sendDelayed(counterApi, ms).add(key, 1);
+    const { id, promise } = ctx.awakeable();
+    await ctx.sideEffect(async () => append("flow.ids", id));
+    const answer = await promise;
+    await ctx.rpc(counterApi).slowAdd(key, { n: 1, ms });
+    const child = await ctx.rpc(stepsApi).tree(2);
+    return { name, stamped: stamp > 0, answer, depth: child.depth };
+  },
+});
+
+const counter = restate.keyedRouter({
+  add: async (ctx, _key, n) => {
+    const total = ((await ctx.get("n")) ?? 0) + n;
+    ctx.set("n", total);
+    return total;
+  },
+
+  get: async (ctx, _key) => (await ctx.get("n")) ?? 0,
+
+  // Read, sleep, write: two of these at one time would lose an increment.
+  slowAdd: async (ctx, _key, { n, ms }) => {
+    const before = (await ctx.get("n")) ?? 0;
+    await ctx.sleep(ms);
+    ctx.set("n", before + n);
+    return before + n;
+  },
+
+  // Logs entry and exit of the critical section under this key.
+  guarded: async (_ctx, key, { name, ms }) => {
+    append(`guarded.${key}`, `enter ${name}`);
+    await pause(ms);
+    append(`guarded.${key}`, `exit ${name}`);
+  },
+});
+
+const store = restate.keyedRouter({
+  set: async (ctx, _key, { name, value }) => ctx.set(name, value),
+  get: async (ctx, _key, name) => ctx.get(name),
+  clear: async (ctx, _key, name) => ctx.clear(name),
+  clearAll: async (ctx, _key) => ctx.clearAll(),
+  keys: async (ctx, _key) => (await ctx.stateKeys()).sort(),
+});
+
+const endpoint = restate
+  .endpoint()
+  .bindRouter("greeter", greeter)
+  .bindRouter("steps", steps)
+  .bindKeyedRouter("counter", counter)
+  .bindKeyedRouter("store", store);
+const server = http2.createServer(endpoint.http2Handler());
+server.listen(Number(process.env.BED_PORT ?? 0), "127.0.0.1", 512, () => {
+  console.log(JSON.stringify({ port: server.address().port }));
+});
