@@ -1,5 +1,7 @@
 """Captured sequences of the Python SDK 1.3.0 and TypeScript SDK 1.17.2, played from both sides (service-protocol.md §7)."""
 
+from typing import Any
+
 import pytest
 
 from restate.runtime.model.ids import format_invocation_id
@@ -8,6 +10,7 @@ from restate.runtime.model.journal import NotificationRow
 from restate.runtime.model.result import VOID, CalleeId, Failure, StateKeys, Success
 from restate.runtime.model.target import Generation
 from restate.runtime.service_protocol.received import (
+    AttemptError,
     AwaitingOnReceived,
     EndReceived,
     ErrorReceived,
@@ -354,3 +357,12 @@ def test_failure_metadata_starts_with_the_sixth_version(
             END,
         ]
     )
+
+
+def test_a_tree_too_deep_for_protobuf_is_refused() -> None:
+    tree: dict[str, Any] = {"waiting_signals": [1]}
+    for _ in range(200):
+        tree = {"nested_futures": [tree], "combinator_type": 1}
+    with pytest.raises(AttemptError) as caught:
+        Conversation(Generation.MODERN, 7).run([START, INPUT, ("<", "Suspension", {"awaiting_on": tree})])
+    assert caught.value.code == "RT0012"

@@ -107,13 +107,12 @@ class Classic:
 
     def decode(self, code: int, flags: int, body: bytes, commands: int) -> Received:
         """One message that is not an entry. commands: number of entries so far. Raises AttemptError."""
-        match code:
-            case 0x0005:
-                return _END
-            case 0x0002:
-                return decode_suspension(body, commands)
-            case 0x0003:
-                return decode_error(body)
+        if code == END:
+            return _END
+        if code == SUSPENSION:
+            return decode_suspension(body, commands)
+        if code == ERROR:
+            return decode_error(body)
         raise refusal(code, NOT_FOR_US)
 
     def command_fault(self, code: int, command_index: int, error: ValueError) -> AttemptError:

@@ -104,20 +104,19 @@ class Modern:
 
     def decode(self, code: int, flags: int, body: bytes, commands: int) -> Received:
         """One message that is not a command of the service. Raises AttemptError."""
-        match code:
-            case 0x0003:
-                return _END
-            case 0x0005:
-                proposal = decode_proposal(body, bool(flags & REQUIRES_ACK), self._version)
-                if proposal.ack:
-                    self._acked_runs.add(proposal.completion_id)
-                return proposal
-            case 0x0001:
-                return decode_suspension(body, self._version)
-            case 0x0002:
-                return decode_error(body)
-            case 0x0006 if self._version >= FUTURES_SINCE:
-                return decode_awaiting_on(body)
+        if code == END:
+            return _END
+        if code == PROPOSE_RUN_COMPLETION:
+            proposal = decode_proposal(body, bool(flags & REQUIRES_ACK), self._version)
+            if proposal.ack:
+                self._acked_runs.add(proposal.completion_id)
+            return proposal
+        if code == SUSPENSION:
+            return decode_suspension(body, self._version)
+        if code == ERROR:
+            return decode_error(body)
+        if code == AWAITING_ON and self._version >= FUTURES_SINCE:
+            return decode_awaiting_on(body)
         raise refusal(code, NOT_FOR_US)
 
     def command_fault(self, code: int, command_index: int, error: ValueError) -> AttemptError:
@@ -231,7 +230,7 @@ def _failure(message: pb.Failure, version: int) -> Failure:
 
 
 def _awaiting(future: pb.Future) -> Awaiting:
-    """The tree; protobuf itself limits its depth to 100."""
+    """The tree; protobuf refuses to parse one of more than 100 levels, so recursion is safe here and in the engine."""
     return Awaiting(
         _COMBINATORS.get(future.combinator_type, Combinator.UNKNOWN),
         tuple(future.waiting_completions),
