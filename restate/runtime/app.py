@@ -1,0 +1,247 @@
+"""The server: builds the parts, starts them in order, drains them in reverse (design §3).
+
+    storage nursery        committer; RocksDB is closed after it
+      engine nursery       partition loop, timers, connections to deployments
+        work nursery       one task per client connection, one per running attempt
+          accept           node-ctrl, ingress, admin, postgres
+
+A signal ends it from the inside: no new connections, attempts are asked to suspend, clients that still wait are told to
+come back, and when the grace period is over everything left is cancelled.
+"""
+
+import errno
+import json
+import logging
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from restate.runtime.clock import SystemClock, SystemIds
+from restate.runtime.config import Address, Config
+from restate.runtime.discovery.handle import Discovery
+from restate.runtime.errors import PortInUse
+from restate.runtime.ingress.server import Ingress
+from restate.runtime.invoker.preconditions import Preconditions
+from restate.runtime.invoker.retry import Retries
+from restate.runtime.invoker.route import Routes
+from restate.runtime.invoker.supervisor import Supervisor
+from restate.runtime.invoker.task import AttemptTask
+from restate.runtime.net.client import Client
+from restate.runtime.net.listener import Drain, Listener, bind, serve
+from restate.runtime.node.control import NodeControl
+from restate.runtime.partition.actions import Performer
+from restate.runtime.partition.handle import Partition
+from restate.runtime.partition.processor import Processor
+from restate.runtime.partition.timers import Timers
+from restate.runtime.query.postgres import PostgresPort
+from restate.runtime.schema.registry import Registry
+from restate.runtime.storage.api import Store
+from restate.runtime.storage.commit import Committer
+from restate.runtime.storage.rocksdb import RocksStore
+from restate.runtime.tables.api import Tables
+from restate.runtime.wiring import client_limits, listener_limits, option_defaults, rocks_options
+
+log = logging.getLogger("restate.app")
+
+PORTS_FILE = "ports.json"
+
+
+@attrs.frozen
+class Ports:
+    """The four listening sockets."""
+
+    node_ctrl: Listener
+    ingress: Listener
+    admin: Listener
+    postgres: Listener
+
+    def numbers(self) -> dict[str, int]:
+        return {name: listener.port for name, listener in attrs.asdict(self, recurse=False).items()}
+
+
+async def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT has been answered; a second one ends at once.
+
+    Raises PortInUse, StorageLocked, StorageFormatError or StorageDamaged before anything is served.
+    """
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        ports = _bind(config)
+        ports_file = config.base_dir / PORTS_FILE
+        try:
+            ports_file.unlink(missing_ok=True)
+            store = RocksStore.open(config.base_dir / "db", rocks_options(config))
+            try:
+                await _Server(config, ports, store).run(signals)
+            finally:
+                store.close()
+        finally:
+            ports_file.unlink(missing_ok=True)
+            for listener in attrs.astuple(ports, recurse=False):
+                listener.close()
+
+
+def _bind(config: Config) -> Ports:
+    """All four ports, or none. Raises PortInUse."""
+    listeners: list[Listener] = []
+    addresses = {
+        "node_ctrl": config.node_ctrl.bind_address,
+        "ingress": config.ingress.bind_address,
+        "admin": config.admin.bind_address,
+        "postgres": config.postgres.bind_address,
+    }
+    for name, address in addresses.items():
+        try:
+            listeners.append(bind(address.ip, address.port))
+        except OSError as error:
+            for listener in listeners:
+                listener.close()
+            raise _bind_error(name, address, error) from error
+    return Ports(*listeners)
+
+
+def _bind_error(name: str, address: Address, error: OSError) -> PortInUse:
+    reason = "it is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+    return PortInUse(f"{name}.bind_address: cannot listen on {address}: {reason}")
+
+
+class _Server:
+    """One run of the server on bound ports and an open store."""
+
+    def __init__(self, config: Config, ports: Ports, store: Store) -> None:
+        self._config = config
+        self._ports = ports
+        self._store = store
+        self._clock = SystemClock()
+        self._ids = SystemIds()
+        self._defaults = option_defaults(config)
+        self._partition = Partition(queue_limit=config.engine.queue_limit)
+        self._stopping = trio.Event()
+        # What reads outside of the loop: an overlay of its own that stays empty.
+        self._reader = Tables(store)
+
+    async def run(self, signals: AsyncIterator[int]) -> None:
+        async with trio.open_nursery() as storage:
+            storage.start_soon(self._watch, signals, storage.cancel_scope)
+            async with trio.open_nursery() as engine:
+                async with trio.open_nursery() as work:
+                    supervisor = await self._start_engine(storage, engine, work)
+                    drain = Drain()
+                    await self._start_ports(engine, work, drain)
+                    await self._stopping.wait()
+                    await self._drain(supervisor, drain)
+                    work.cancel_scope.cancel()
+                engine.cancel_scope.cancel()
+            storage.cancel_scope.cancel()
+
+    async def _watch(self, signals: AsyncIterator[int], everything: trio.CancelScope) -> None:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if self._stopping.is_set():
+                log.warning("%s again: ending at once", name)
+                everything.cancel()
+                return
+            log.info("%s: draining, at most %g s", name, self._config.shutdown_grace_period_ms / 1000)
+            self._stopping.set()
+
+    async def _start_engine(
+        self, storage: trio.Nursery, engine: trio.Nursery, work: trio.Nursery
+    ) -> Supervisor:
+        config, partition, reader = self._config, self._partition, self._reader
+        client = Client(client_limits(config))
+        routes = Routes(lambda: partition.schema, self._defaults)
+        task = AttemptTask(
+            client=client,
+            routes=routes,
+            preconditions=Preconditions(lambda: partition.schema, self._ids, self._defaults),
+            effects=partition,
+            reader=reader,
+            clock=self._clock,
+            config=config.invoker,
+        )
+        supervisor = Supervisor(
+            work,
+            task,
+            Retries(routes, partition, self._clock),
+            partition,
+            reader,
+            concurrency_limit=config.invoker.concurrency_limit,
+        )
+        timers = Timers(partition, reader, self._clock, in_memory=config.engine.timers_in_memory)
+        committer = Committer(self._store, Performer(partition, supervisor, timers))
+        processor = Processor(
+            partition,
+            Tables(self._store),
+            committer,
+            self._clock,
+            batch_records=config.engine.batch_records,
+            batch_bytes=config.engine.batch_bytes,
+        )
+        partition.schema = Registry.load(reader.counters.get("schema_version"), reader.schema.scan())
+        await storage.start(committer.run)
+        await engine.start(client.run)
+        await engine.start(processor.run)
+        engine.start_soon(timers.run)
+        self._client = client
+        return supervisor
+
+    async def _start_ports(self, engine: trio.Nursery, work: trio.Nursery, drain: Drain) -> None:
+        limits = listener_limits(self._config)
+        ingress = Ingress(self._partition, self._config.ingress, self._clock, self._ids, self._defaults)
+        control = NodeControl(self._partition)
+        for name, listener, handler in (
+            ("node-ctrl", self._ports.node_ctrl, control),
+            ("ingress", self._ports.ingress, ingress),
+        ):
+            await engine.start(
+                partial(serve, listener, handler, limits=limits, name=name, nursery=work, drain=drain)
+            )
+        engine.start_soon(PostgresPort(self._ports.postgres).run)
+        self._partition.ready.set()
+        _write_ports(self._config.base_dir / PORTS_FILE, self._ports.numbers())
+        for name, listener in attrs.asdict(self._ports, recurse=False).items():
+            host, port = listener.address
+            log.info("%s listening on %s:%d", name, host, port)
+        engine.start_soon(self._admin, drain)
+
+    async def _admin(self, drain: Drain) -> None:
+        """The admin app is the slow part of the start: its imports must not delay the first invocation."""
+        server: Any = await trio.to_thread.run_sync(_import_admin)
+        await server.serve(
+            self._ports.admin.socket,
+            partition=self._partition,
+            discovery=Discovery(self._client, self._config.discovery),
+            config=self._config,
+            clock=self._clock,
+            ids=self._ids,
+            ingress_port=self._ports.ingress.port,
+            shutdown=self._stopping,
+        )
+
+    async def _drain(self, supervisor: Supervisor, drain: Drain) -> None:
+        with trio.move_on_after(self._config.shutdown_grace_period_ms / 1000) as grace:
+            drain.start()
+            await supervisor.drain()
+            self._partition.shut()
+            await drain.finished.wait()
+        if grace.cancelled_caught:
+            log.warning(
+                "the grace period is over: cutting what is still open; invocations go on at the next start"
+            )
+
+
+def _import_admin() -> Any:
+    from restate.runtime.admin import server
+
+    return server
+
+
+def _write_ports(path: Path, numbers: dict[str, int]) -> None:
+    """Whole or not at all: others poll for this file."""
+    partial_path = path.with_suffix(".tmp")
+    partial_path.write_text(json.dumps(numbers) + "\n")
+    partial_path.replace(path)

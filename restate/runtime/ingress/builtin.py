@@ -1,0 +1,139 @@
+"""Services the server itself offers on the classic ingress: Ingress, Awakeables, Health (ingress.md §1.8)."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+from google.protobuf import empty_pb2, json_format
+from google.protobuf.message import Message
+
+from restate.runtime.ingress.calls import ClassicCalls
+from restate.runtime.model.ids import IdError, InvocationId, format_invocation_id, parse_awakeable_id
+from restate.runtime.model.result import Failure, Success
+from restate.runtime.partition.handle import Partition
+from restate.runtime.pb import health_pb2, services_pb2
+from restate.runtime.rpc import transcode
+from restate.runtime.rpc.status import Code, RpcError
+
+_REJECTED_CODE = 2
+
+
+@attrs.frozen
+class BuiltinMethod:
+    """One method: its messages, and what carries it out."""
+
+    input_class: type[Message]
+    output_class: type[Message]
+    run: Callable[[Any], Awaitable[Message]]
+
+
+class Builtins:
+    """{service: {method: BuiltinMethod}}. Their names are reserved; none can be registered."""
+
+    def __init__(self, partition: Partition, calls: ClassicCalls) -> None:
+        self._partition = partition
+        self._calls = calls
+        empty = empty_pb2.Empty
+        self._methods: dict[str, dict[str, BuiltinMethod]] = {
+            "dev.restate.Ingress": {
+                "Invoke": BuiltinMethod(
+                    services_pb2.InvokeRequest, services_pb2.InvokeResponse, self._invoke
+                ),
+            },
+            "dev.restate.Awakeables": {
+                "Resolve": BuiltinMethod(services_pb2.ResolveAwakeableRequest, empty, self._resolve),
+                "Reject": BuiltinMethod(services_pb2.RejectAwakeableRequest, empty, self._reject),
+            },
+            "grpc.health.v1.Health": {
+                "Check": BuiltinMethod(
+                    health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse, self._check
+                ),
+            },
+        }
+
+    def has(self, service: str) -> bool:
+        return service in self._methods
+
+    def method(self, service: str, method: str) -> BuiltinMethod | None:
+        return self._methods[service].get(method)
+
+    async def _invoke(self, request: services_pb2.InvokeRequest) -> Message:
+        """Send without waiting for the outcome; answered once it is durable."""
+        messages = self._calls.messages(request.service, request.method)
+        match request.WhichOneof("encoded_argument"):
+            case "pb":
+                body = _argument(lambda: transcode.check_encoded(request.pb, messages.input_class))
+            case "json":
+                text = json_format.MessageToJson(request.json, indent=None)
+                body = _argument(lambda: transcode.from_json(text.encode(), messages.input_class))
+            case _:
+                body = b""
+        callee = self._calls.callee(request.service, request.method, body, key_fault=Code.INVALID_ARGUMENT)
+        reply = await self._partition.send(callee, body, ())
+        return services_pb2.InvokeResponse(id=format_invocation_id(reply.id))
+
+    async def _resolve(self, request: services_pb2.ResolveAwakeableRequest) -> Message:
+        match request.WhichOneof("result"):
+            case "bytes_result":
+                value = request.bytes_result
+            case "json_result":
+                value = _compact_json(request.json_result)
+            case _:
+                raise RpcError(Code.INVALID_ARGUMENT, "result must be non-empty")
+        await self._complete(request.id, Success(value))
+        return empty_pb2.Empty()
+
+    async def _reject(self, request: services_pb2.RejectAwakeableRequest) -> Message:
+        await self._complete(request.id, Failure(_REJECTED_CODE, request.reason))
+        return empty_pb2.Empty()
+
+    async def _complete(self, id_text: str, result: Success | Failure) -> None:
+        kind, invocation, index = _awakeable(id_text)
+        if kind == "prom":
+            await self._partition.complete_awakeable(invocation, index, result)
+        else:
+            # A modern awakeable is a signal; its failure carries an HTTP status.
+            modern = Failure(500, result.message) if isinstance(result, Failure) else result
+            await self._partition.signal(invocation, index, modern)
+
+    async def _check(self, request: health_pb2.HealthCheckRequest) -> Message:
+        status = health_pb2.HealthCheckResponse.ServingStatus
+        service = self._partition.schema.service(request.service)
+        if request.service and not self.has(request.service):
+            if service is None:
+                raise RpcError(Code.NOT_FOUND, f"Service '{request.service}' not found")
+            if not service.public:
+                return health_pb2.HealthCheckResponse(status=status.NOT_SERVING)
+        return health_pb2.HealthCheckResponse(status=status.SERVING)
+
+
+def _argument(read: Callable[[], bytes]) -> bytes:
+    """An argument that does not fit the method is the caller's FAILED_PRECONDITION, not a bad InvokeRequest."""
+    try:
+        return read()
+    except RpcError as error:
+        raise RpcError(Code.FAILED_PRECONDITION, error.message) from error
+
+
+def _compact_json(value: Message) -> bytes:
+    """What `JSON.stringify` would write: integral doubles without a fraction, no spaces."""
+    parsed = _integral(json_format.MessageToDict(value))
+    return json.dumps(parsed, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _integral(value: object) -> object:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+        return int(value)
+    if isinstance(value, list):
+        return [_integral(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _integral(item) for key, item in value.items()}
+    return value
+
+
+def _awakeable(text: str) -> tuple[str, InvocationId, int]:
+    try:
+        return parse_awakeable_id(text)
+    except IdError as error:
+        raise RpcError(Code.INVALID_ARGUMENT, f"bad awakeable id '{text}': {error}") from error

@@ -1,0 +1,90 @@
+"""From a classic service and method to the callee of a call: visibility, key, idempotency (ingress.md §1.1, §1.4, §1.5)."""
+
+from restate.runtime.model.clock import IdSource
+from restate.runtime.model.journal import Callee
+from restate.runtime.model.target import Generation
+from restate.runtime.net.http import Request
+from restate.runtime.partition.handle import Partition
+from restate.runtime.rpc.status import Code, RpcError
+from restate.runtime.schema.addressing import address
+from restate.runtime.schema.messages import ClassicMessages, KeyExtractionError
+from restate.runtime.schema.options import Defaults
+
+
+class ClassicCalls:
+    """Looks up classic targets. Every method raises RpcError."""
+
+    def __init__(self, partition: Partition, ids: IdSource, defaults: Defaults) -> None:
+        self._partition = partition
+        self._ids = ids
+        self._defaults = defaults
+
+    def is_classic(self, service: str) -> bool:
+        found = self._partition.schema.service(service)
+        return found is not None and found.type.generation is Generation.CLASSIC
+
+    def is_known(self, service: str) -> bool:
+        return self._partition.schema.service(service) is not None
+
+    def check_public(self, service: str) -> None:
+        """NOT_FOUND or PERMISSION_DENIED."""
+        found = self._partition.schema.service(service)
+        if found is None or found.type.generation is not Generation.CLASSIC:
+            raise RpcError(
+                Code.NOT_FOUND,
+                f"Service '{service}' not found. Check whether the deployment containing the service is registered.",
+            )
+        if not found.public:
+            raise RpcError(Code.PERMISSION_DENIED, f"Service {service} is not accessible")
+
+    def messages(self, service: str, method: str) -> ClassicMessages:
+        """Of a public method."""
+        self.check_public(service)
+        messages = self._partition.schema.classic_method(service, method)
+        if messages is None:
+            raise RpcError(
+                Code.NOT_FOUND,
+                f"Service method '{service}/{method}' not found. Check whether you've registered the correct version"
+                " of your service.",
+            )
+        return messages
+
+    def callee(
+        self,
+        service: str,
+        method: str,
+        body: bytes,
+        *,
+        idempotency_key: str | None = None,
+        retention_ms: int | None = None,
+        key_fault: Code = Code.INTERNAL,
+    ) -> Callee:
+        """The invocation that a call with this input message means. key_fault: the status of an unreadable key."""
+        try:
+            key = self.messages(service, method).key_of(body)
+        except KeyExtractionError as error:
+            raise RpcError(key_fault, str(error)) from error
+        return address(
+            self._partition.schema,
+            service,
+            method,
+            key,
+            idempotency_key=idempotency_key,
+            ids=self._ids,
+            defaults=self._defaults,
+            retention_ms=retention_ms,
+        )
+
+
+def idempotency_of(request: Request) -> tuple[str | None, int | None]:
+    """Key, and retention in ms if the caller chose one. Raises RpcError INVALID_ARGUMENT."""
+    key = request.header(b"idempotency-key")
+    if key is None:
+        return None, None
+    period = request.header(b"idempotency-retention-period")
+    if period is None:
+        return key.decode("latin-1"), None
+    text = period.decode("latin-1")
+    if not text.isdecimal():
+        raise RpcError(Code.INVALID_ARGUMENT, f"bad idempotency id format: expected seconds, got '{text}'")
+    return key.decode("latin-1"), int(text) * 1000

@@ -1,0 +1,63 @@
+"""Headers of the ingress: CORS, what a handler gets to see of the request, and the times in answers."""
+
+from datetime import UTC, datetime
+
+from restate.runtime.ingress.errors import IngressError
+from restate.runtime.net.http import Headers, Request
+
+_VARY = (b"vary", b"origin, access-control-request-method, access-control-request-headers")
+_CREDENTIALS = (b"access-control-allow-credentials", b"true")
+_EXPOSED = (
+    b"access-control-expose-headers",
+    b"grpc-status, grpc-message, grpc-status-details-bin, x-restate-id, x-restate-error-source, idempotency-expires",
+)
+_WITHOUT_ORIGIN: Headers = [_VARY, _CREDENTIALS, _EXPOSED]
+
+_NOT_FORWARDED = frozenset({b"connection", b"host", b"idempotency-key", b"idempotency-expires"})
+
+
+def cors(request: Request) -> Headers:
+    """On every answer: any origin may read it (ingress.md §3.9)."""
+    origin = request.header(b"origin")
+    if origin is None:
+        return _WITHOUT_ORIGIN
+    return [*_WITHOUT_ORIGIN, (b"access-control-allow-origin", origin)]
+
+
+def preflight(request: Request) -> Headers:
+    """The answer to OPTIONS mirrors what is asked for."""
+    headers = list(cors(request))
+    for asked, allowed in (
+        (b"access-control-request-method", b"access-control-allow-methods"),
+        (b"access-control-request-headers", b"access-control-allow-headers"),
+    ):
+        value = request.header(asked)
+        if value is not None:
+            headers.append((allowed, value))
+    return headers
+
+
+def forwarded(request: Request) -> tuple[tuple[str, str], ...]:
+    """What the handler sees: every request header once, less those of the connection. Raises IngressError 400."""
+    seen = {"x-restate-ingress-path": request.target.decode("latin-1")}
+    for name, value in request.headers:
+        if name in _NOT_FORWARDED:
+            continue
+        name_text = name.decode("latin-1")
+        if name_text in seen:
+            continue
+        try:
+            seen[name_text] = value.decode("ascii")
+        except UnicodeDecodeError:
+            raise IngressError(400, f"bad header {name_text}: ToStrError {{ _priv: () }}") from None
+    return tuple(seen.items())
+
+
+def execution_time_text(epoch_ms: int) -> str:
+    """`2026-11-23T02:51:17.828000000Z`."""
+    return f"{datetime.fromtimestamp(epoch_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03d}000000Z"
+
+
+def expiry_text(epoch_ms: int) -> str:
+    """`2026-11-24T02:51:50.064+00:00`."""
+    return f"{datetime.fromtimestamp(epoch_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03d}+00:00"

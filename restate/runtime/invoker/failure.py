@@ -1,0 +1,137 @@
+"""Why an attempt failed: the error code, the text, and what that means for the next try (service-protocol.md §5.4)."""
+
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import attrs
+
+from restate.runtime.model import codes
+from restate.runtime.net.client import ClientError, ResponseHead
+from restate.runtime.service_protocol.attempt import AttemptError
+from restate.runtime.service_protocol.received import ErrorReceived
+
+_GATEWAY_DOWN = frozenset({502, 504})
+_RATE_LIMITED = frozenset({429, 503})
+_REASONS = {
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+
+@attrs.frozen(kw_only=True)
+class AttemptFailure(Exception):
+    """One failed attempt.
+
+    code: RT number for people. status: the number an invocation fails with if it is given up now. counted: whether it
+    uses up one of the policy's attempts. delay_ms: wanted by the service instead of the policy's delay.
+    """
+
+    code: str
+    message: str
+    status: int = 500
+    stacktrace: str = ""
+    counted: bool = True
+    delay_ms: int | None = None
+    behavior: Literal["retry", "pause", "fail"] = "retry"
+    related: str | None = None
+
+
+def from_client(error: ClientError, uri: str) -> AttemptFailure:
+    """The service could not be reached, or the connection broke."""
+    return AttemptFailure(code="RT0010", message=f"error when calling '{uri}': {error}")
+
+
+def from_protocol(error: AttemptError) -> AttemptFailure:
+    """The service sent what the protocol does not allow, or ended without a terminal message."""
+    return AttemptFailure(code=error.code, message=error.message)
+
+
+def from_error(error: ErrorReceived) -> AttemptFailure:
+    """The SDK reported an error of the handler."""
+    mismatch = error.code in (codes.MODERN_JOURNAL_MISMATCH, codes.CLASSIC_JOURNAL_MISMATCH)
+    return AttemptFailure(
+        code="RT0016" if mismatch else "RT0007",
+        message=error.message or "unknown",
+        status=error.code or 500,
+        stacktrace=error.stacktrace,
+        counted=error.next_retry_delay_ms is None,
+        delay_ms=error.next_retry_delay_ms,
+        behavior=error.behavior,
+        related=_related(error),
+    )
+
+
+def _related(error: ErrorReceived) -> str | None:
+    if error.related_command_index is None:
+        return None
+    name = f'("{error.related_command_name}")' if error.related_command_name else ""
+    return f"{error.related_command_type or 'command'}{name}[index {error.related_command_index}]"
+
+
+def check_head(head: ResponseHead, content_type: str, *, now_ms: int) -> None:
+    """Raise AttemptFailure unless the answer opens an invocation stream of this content type."""
+    if head.status != 200:
+        raise _from_status(head, content_type, now_ms)
+    found = head.header(b"content-type")
+    if found != content_type.encode():
+        text = "None" if found is None else f"Some({_quoted(found)})"
+        raise AttemptFailure(
+            code="RT0012",
+            message=f"unexpected content type '{text}'; expected content type '\"{content_type}\"'",
+        )
+
+
+def _quoted(value: bytes) -> str:
+    return '"' + value.decode("latin-1") + '"'
+
+
+def _from_status(head: ResponseHead, content_type: str, now_ms: int) -> AttemptFailure:
+    status = head.status
+    text = f"{status} {_REASONS[status]}" if status in _REASONS else str(status)
+    if status in _GATEWAY_DOWN:
+        return AttemptFailure(
+            code="RT0010", message=f"service is temporary unavailable '{text}'", status=status
+        )
+    if status in _RATE_LIMITED:
+        delay_ms = _retry_after_ms(head.header(b"retry-after"), now_ms)
+        after = "" if delay_ms is None else f" (retry after: {delay_ms / 1000:g} seconds)"
+        return AttemptFailure(
+            code="RT0023",
+            message=f"service is rate limited due to '{text}'{after}",
+            status=status,
+            counted=delay_ms is None,
+            delay_ms=delay_ms,
+        )
+    if status == 415:
+        return AttemptFailure(
+            code="RT0015",
+            message=f"cannot start the invocation because the SDK doesn't support '{content_type}'"
+            " (error code 415); register the deployment again after changing its SDK",
+            status=status,
+        )
+    if status == 413:
+        return AttemptFailure(code="RT0019", message="service replied with content too large", status=status)
+    code = "RT0012" if content_type.startswith("application/vnd.") else "RT0006"
+    return AttemptFailure(code=code, message=f"unexpected http status code: {text}", status=500)
+
+
+def _retry_after_ms(value: bytes | None, now_ms: int) -> int | None:
+    """Seconds or an HTTP date; None when absent or unreadable."""
+    if value is None:
+        return None
+    text = value.decode("latin-1").strip()
+    if text.isdecimal():
+        return int(text) * 1000
+    try:
+        due_ms = int(parsedate_to_datetime(text).timestamp() * 1000)
+    except ValueError:
+        return None
+    return max(0, due_ms - now_ms)

@@ -1,0 +1,93 @@
+"""What follows a failed attempt: wait and try again, pause, or fail the invocation; and the log line about it."""
+
+import logging
+import random
+
+import trio
+
+from restate.runtime.engine.records import AttemptEffect, Failed, Paused
+from restate.runtime.errors import CODES
+from restate.runtime.invoker.effects import Effects
+from restate.runtime.invoker.failure import AttemptFailure
+from restate.runtime.invoker.route import Routes
+from restate.runtime.invoker.run import Run
+from restate.runtime.model.clock import Clock
+from restate.runtime.model.ids import format_invocation_id
+from restate.runtime.model.result import Failure
+from restate.runtime.model.retry import RetryPolicy
+from restate.runtime.model.target import Generation
+
+log = logging.getLogger("restate.invoker")
+
+_JITTER = 0.3
+_LEAST_JITTER_MS = 3
+
+
+class Retries:
+    """Applies the retry policy of each handler."""
+
+    def __init__(self, routes: Routes, effects: Effects, clock: Clock) -> None:
+        self._routes = routes
+        self._effects = effects
+        self._clock = clock
+
+    async def again(self, run: Run, failure: AttemptFailure) -> bool:
+        """Wait for the next try and return True; or propose how the invocation ends or pauses and return False."""
+        if failure.counted:
+            run.failures += 1
+        run.retries += 1
+        policy = (
+            self._routes.retry_policy(run.record.target) if run.route is None else run.route.options.retry
+        )
+        delay_ms = self._delay_ms(run, failure, policy)
+        if delay_ms is None:
+            await self._give_up(run, failure, policy)
+            return False
+        _report(run, failure, f"retrying in {delay_ms} ms", logging.WARNING)
+        with trio.CancelScope() as run.retry_now:
+            await self._clock.sleep_until(self._clock.now_ms() + delay_ms)
+        return True
+
+    def _delay_ms(self, run: Run, failure: AttemptFailure, policy: RetryPolicy) -> int | None:
+        if failure.behavior != "retry":
+            return None
+        if failure.delay_ms is not None:
+            return failure.delay_ms
+        delay_ms = policy.delay_ms(max(1, run.failures))
+        if delay_ms is None or run.record.target.generation is Generation.CLASSIC:
+            return delay_ms
+        return delay_ms + _LEAST_JITTER_MS + int(delay_ms * _JITTER * random.random())
+
+    async def _give_up(self, run: Run, failure: AttemptFailure, policy: RetryPolicy) -> None:
+        error = Failure(failure.status, failure.message)
+        kill = failure.behavior == "fail" or (
+            failure.behavior == "retry" and policy.on_max_attempts == "kill"
+        )
+        _report(run, failure, "failing the invocation" if kill else "pausing the invocation", logging.ERROR)
+        effect = Failed(error) if kill else Paused(error)
+        await self._effects.propose(AttemptEffect(run.id, run.token, effect))
+
+
+def _report(run: Run, failure: AttemptFailure, consequence: str, level: int) -> None:
+    """One line that says which invocation, where, why, and what to do."""
+    target = run.record.target
+    related = f" at {failure.related}" if failure.related else ""
+    hint = CODES[failure.code].hint
+    log.log(
+        level,
+        "invocation error, %s: [%s] %s%s (hint: %s)",
+        consequence,
+        failure.code,
+        failure.message,
+        related,
+        hint,
+        extra={
+            "invocation": format_invocation_id(run.id),
+            "service": target.service,
+            "handler": target.handler,
+            "deployment": run.route.deployment.id if run.route is not None else None,
+            "code": failure.code,
+        },
+    )
+    if failure.stacktrace:
+        log.debug("stack trace of %s:\n%s", format_invocation_id(run.id), failure.stacktrace)

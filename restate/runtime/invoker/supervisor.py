@@ -1,0 +1,199 @@
+"""Which invocations run now: the concurrency limit, the queue before it, and the retries of each."""
+
+import logging
+from collections import deque
+
+import trio
+
+from restate.runtime.engine.actions import AbortAttempt, AckCommand, JournalGrew, StartAttempt
+from restate.runtime.invoker.effects import Effects
+from restate.runtime.invoker.failure import AttemptFailure
+from restate.runtime.invoker.retry import Retries
+from restate.runtime.invoker.run import Run
+from restate.runtime.invoker.task import AttemptTask
+from restate.runtime.model.ids import InvocationId, format_invocation_id
+from restate.runtime.model.invocation import Status
+from restate.runtime.net.client import ClientError
+from restate.runtime.tables.api import Tables
+
+log = logging.getLogger("restate.invoker")
+
+
+class Supervisor:
+    """Implements `invoker.handle.Invoker`. Attempts run as children of the nursery it is given."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        task: AttemptTask,
+        retries: Retries,
+        effects: Effects,
+        reader: Tables,
+        *,
+        concurrency_limit: int,
+    ) -> None:
+        self._nursery = nursery
+        self._task = task
+        self._retries = retries
+        self._effects = effects
+        self._reader = reader
+        self._free = concurrency_limit
+        self._runs: dict[InvocationId, Run] = {}
+        self._waiting: deque[Run] = deque()
+        self._draining = False
+        self._idle = trio.Event()
+
+    # -- what the partition asks for -----------------------------------------------------------------------------
+
+    def start(self, action: StartAttempt) -> None:
+        """Begin now or queue up. The latest token wins: an older run of the same id has ended already."""
+        record = action.record
+        run = Run(action.id, action.token, record, record.journal_length, pinned=record.pin is not None)
+        self._runs[action.id] = run
+        self._waiting.append(run)
+        self._fill()
+
+    def abort(self, action: AbortAttempt) -> None:
+        run = self._runs.pop(action.id, None)
+        if run is not None:
+            run.aborted = True
+            run.scope.cancel()
+
+    def acknowledge(self, action: AckCommand) -> None:
+        run = self._runs.get(action.id)
+        if run is not None and run.token == action.token:
+            run.acks.append(action.command_index)
+            self._wake(run)
+
+    def grew(self, action: JournalGrew) -> None:
+        run = self._runs.get(action.id)
+        if run is not None and run.token == action.token:
+            run.visible = max(run.visible, action.length)
+            self._wake(run)
+
+    # -- shutdown ------------------------------------------------------------------------------------------------
+
+    async def drain(self) -> None:
+        """Start nothing new, ask running attempts to suspend, return when the last one has ended.
+
+        What does not run any more is still Invoked on disk and starts again with the next server.
+        """
+        self._draining = True
+        for run in self._runs.values():
+            run.retry_now.cancel()
+            if run.stream is not None:
+                self._nursery.start_soon(_end_request, run)
+        while any(run.holds_slot for run in self._runs.values()):
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        while self._free > 0 and self._waiting and not self._draining:
+            run = self._waiting.popleft()
+            if not run.aborted:
+                self._free -= 1
+                run.holds_slot = True
+                self._nursery.start_soon(self._run, run)
+
+    def _release(self, run: Run) -> None:
+        """The run needs its slot no longer: it has ended, or only reads the rest of its stream."""
+        if run.holds_slot:
+            run.holds_slot = False
+            self._free += 1
+            self._idle.set()
+            self._fill()
+
+    async def _run(self, run: Run) -> None:
+        try:
+            with run.scope:
+                await self._attempts(run)
+        finally:
+            self._finished(run)
+
+    def _finished(self, run: Run) -> None:
+        if self._runs.get(run.id) is run:
+            del self._runs[run.id]
+        self._release(run)
+
+    async def _attempts(self, run: Run) -> None:
+        """Attempt after attempt, until one ends with a terminal effect or the policy gives up."""
+        while True:
+            failure = await self._attempt(run)
+            if failure is None:
+                return
+            # A retry reads the journal anew: all that the failed attempt has reported must be in it, and on disk.
+            await self._effects.settle()
+            if not await self._may_retry(run, failure):
+                return
+
+    async def _may_retry(self, run: Run, failure: AttemptFailure) -> bool:
+        """Wait for the next try; False when there will be none here, or none before the next start of the server."""
+        if self._draining or not await self._retries.again(run, failure):
+            return False
+        return await self._reload(run)
+
+    async def _attempt(self, run: Run) -> AttemptFailure | None:
+        """One attempt; None when a terminal effect was proposed."""
+        try:
+            await self._task.attempt(run, ended=self._finished, opened=self._wake)
+        except AttemptFailure as failure:
+            return failure
+        except Exception as error:
+            # An attempt may crash, the server does not (design §3): our bug is this invocation's failed attempt.
+            log.exception("attempt of %s crashed", format_invocation_id(run.id))
+            return AttemptFailure(code="RT0007", message=f"the server failed to run the attempt: {error!r}")
+        finally:
+            run.stream = None
+            run.acks.clear()
+        return None
+
+    async def _reload(self, run: Run) -> bool:
+        record = self._reader.invocations.get(run.id)
+        await self._effects.settle()
+        if self._draining or record is None or record.status is not Status.INVOKED:
+            return False
+        run.record = record
+        run.pinned = record.pin is not None
+        run.visible = max(run.visible, record.journal_length)
+        return True
+
+    def _wake(self, run: Run) -> None:
+        """Have everything sent to the SDK that it may see by now."""
+        stream = run.stream
+        if (
+            stream is not None
+            and not stream.sending
+            and not stream.closed
+            and (run.acks or stream.cursor < run.visible)
+        ):
+            stream.sending = True
+            self._nursery.start_soon(self._send, run)
+
+    async def _send(self, run: Run) -> None:
+        stream = run.stream
+        if stream is None:
+            return
+        try:
+            while not stream.closed and (run.acks or stream.cursor < run.visible):
+                rows = self._reader.journal.read(run.id, stream.cursor, run.visible)
+                stream.cursor = run.visible
+                acks, run.acks = run.acks, []
+                data = b"".join(map(stream.attempt.ack, acks)) + stream.attempt.notify(rows)
+                if data:
+                    stream.touch()
+                    await stream.exchange.send(data)
+        except ClientError:
+            # The task that reads this stream meets the same error and decides what follows.
+            log.debug("could not send to %s", format_invocation_id(run.id))
+        finally:
+            stream.sending = False
+
+
+async def _end_request(run: Run) -> None:
+    try:
+        if run.stream is not None:
+            await run.stream.end_request()
+    except ClientError:
+        log.debug("could not end the request of %s", format_invocation_id(run.id))

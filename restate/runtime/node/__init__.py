@@ -1,0 +1,1 @@
+"""Port 5122: what operators and orchestrators ask the process itself."""

@@ -1,0 +1,30 @@
+"""The node-ctrl port: is the process alive, is it ready."""
+
+import json
+
+from restate.runtime.net.http import Request, Response
+from restate.runtime.partition.handle import Partition
+
+_JSON = [(b"content-type", b"application/json")]
+
+
+class NodeControl:
+    """The handler of the port."""
+
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
+
+    async def __call__(self, request: Request, response: Response) -> None:
+        path = request.target.partition(b"?")[0]
+        if path not in (b"/health", b"/ready"):
+            await _answer(response, 404, "expected /health or /ready")
+        elif request.method not in ("GET", "HEAD"):
+            await _answer(response, 405, f"expected GET, got {request.method}")
+        elif path == b"/ready" and not self._partition.ready.is_set():
+            await _answer(response, 503, "the server is starting")
+        else:
+            await _answer(response, 200, "ok")
+
+
+async def _answer(response: Response, status: int, message: str) -> None:
+    await response.send(status, _JSON, json.dumps({"message": message}).encode())

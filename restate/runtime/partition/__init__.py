@@ -1,0 +1,1 @@
+"""The one writer: records in, engine, committed writes, actions out."""

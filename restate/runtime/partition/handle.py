@@ -1,0 +1,274 @@
+"""How other parts reach the partition: propose records, and wait for what becomes of them.
+
+Nothing returns before the change it reports is on disk. A caller who is cancelled stops waiting; the record, once
+accepted, is carried out all the same.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import trio
+
+from restate.runtime.engine.actions import (
+    AdminOutcome,
+    AdminReply,
+    DrainLater,
+    IngressReply,
+    PublishSchema,
+    SubmitReply,
+)
+from restate.runtime.engine.records import (
+    Attach,
+    ChangeSchema,
+    CompleteAwakeable,
+    Invoke,
+    Record,
+    SendSignal,
+    Terminate,
+    TerminateKind,
+)
+from restate.runtime.errors import RestateError
+from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.invocation import IngressSink, IngressSource, Source
+from restate.runtime.model.journal import Callee
+from restate.runtime.model.result import Result
+from restate.runtime.schema.registry import Registry
+
+T = TypeVar("T")
+Durable = Callable[[], None]
+"""Called once the record's writes are on disk."""
+
+
+class Overloaded(RestateError):
+    """The queue of the partition is full; nothing was accepted, so trying again is safe."""
+
+
+class ShuttingDown(RestateError):
+    """The server stops. What was accepted is on disk and goes on at the next start; attach to it then."""
+
+
+class _Waiter(Generic[T]):
+    """One value that arrives once, or never when the server stops."""
+
+    __slots__ = ("_event", "_value")
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+        self._value: T | None = None
+
+    def give(self, value: T | None) -> None:
+        self._value = value
+        self._event.set()
+
+    async def take(self) -> T:
+        await self._event.wait()
+        if self._value is None:
+            raise ShuttingDown("the server is shutting down; the invocation goes on when it is started again")
+        return self._value
+
+
+class Partition:
+    """The handle. One per process; `Processor` is the other end of its channel."""
+
+    def __init__(self, *, queue_limit: int) -> None:
+        self.send_channel, self.receive_channel = trio.open_memory_channel[
+            tuple[Record | None, Durable | None]
+        ](queue_limit)
+        self.schema = Registry.EMPTY
+        self.ready = trio.Event()
+        self.outbox_waits = False
+        """Messages overflowed into the outbox; the processor works them off between batches."""
+        self._shut = False
+        self._request_ids = itertools.count(1)
+        # {request id: waiter}; removed by the caller that waits, whether it was answered or cancelled.
+        self._replies: dict[int, _Waiter[IngressReply]] = {}
+        self._submits: dict[int, _Waiter[SubmitReply]] = {}
+        self._outcomes: dict[int, _Waiter[AdminOutcome]] = {}
+
+    # -- proposing -----------------------------------------------------------------------------------------------
+
+    async def propose(self, record: Record, durable: Durable | None = None) -> None:
+        """Queue a record, waiting for room: for parts that must not lose it (attempts, timers)."""
+        try:
+            # Not a checkpoint when there is room, which is nearly always: it is on the path of every command.
+            self.send_channel.send_nowait((record, durable))
+        except trio.WouldBlock:
+            await self.send_channel.send((record, durable))
+
+    def offer(self, record: Record | None, durable: Durable | None = None) -> None:
+        """Queue a record or refuse at once: for clients. Raises Overloaded or ShuttingDown."""
+        if self._shut:
+            raise ShuttingDown("the server is shutting down; send the request again when it is started again")
+        try:
+            self.send_channel.send_nowait((record, durable))
+        except trio.WouldBlock:
+            raise Overloaded("the server has more requests waiting than it accepts; retry later") from None
+
+    async def settle(self) -> None:
+        """Return once everything proposed before is applied and on disk."""
+        done = trio.Event()
+        await self.send_channel.send((None, done.set))
+        await done.wait()
+
+    async def _offer_durably(self, record: Record) -> None:
+        done = trio.Event()
+        self.offer(record, done.set)
+        await done.wait()
+
+    # -- invocations ---------------------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        callee: Callee,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...],
+        *,
+        source: Source | None = None,
+    ) -> IngressReply:
+        """Start or join the invocation and wait for its outcome, however long. Raises Overloaded."""
+        request_id = next(self._request_ids)
+        waiter = self._replies[request_id] = _Waiter[IngressReply]()
+        try:
+            self.offer(_invoke(callee, body, headers, source, sink=IngressSink(request_id)))
+            return await waiter.take()
+        finally:
+            del self._replies[request_id]
+
+    async def send(
+        self,
+        callee: Callee,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...],
+        *,
+        source: Source | None = None,
+        execution_time_ms: int | None = None,
+    ) -> SubmitReply:
+        """Start or join the invocation; return once that is durable. Raises Overloaded."""
+        request_id = next(self._request_ids)
+        waiter = self._submits[request_id] = _Waiter[SubmitReply]()
+        try:
+            self.offer(
+                _invoke(
+                    callee,
+                    body,
+                    headers,
+                    source,
+                    submit_request=request_id,
+                    execution_time_ms=execution_time_ms,
+                )
+            )
+            return await waiter.take()
+        finally:
+            del self._submits[request_id]
+
+    async def attach(self, invocation: InvocationId, *, block: bool) -> IngressReply:
+        """The outcome of an invocation; `block` waits for it. Raises Overloaded."""
+        request_id = next(self._request_ids)
+        waiter = self._replies[request_id] = _Waiter[IngressReply]()
+        try:
+            self.offer(Attach(invocation, IngressSink(request_id), block))
+            return await waiter.take()
+        finally:
+            del self._replies[request_id]
+
+    async def signal(self, invocation: InvocationId, key: int | str, result: Result) -> None:
+        """Signal an invocation; return once that is durable, even if there is none. Raises Overloaded."""
+        await self._offer_durably(SendSignal(invocation, key, result))
+
+    async def complete_awakeable(self, invocation: InvocationId, index: int, result: Result) -> None:
+        """Complete a classic awakeable; return once that is durable. Raises Overloaded."""
+        await self._offer_durably(CompleteAwakeable(invocation, index, result))
+
+    async def terminate(self, invocation: InvocationId, kind: TerminateKind) -> AdminOutcome:
+        """Cancel or kill. Raises Overloaded."""
+        request_id = next(self._request_ids)
+        waiter = self._outcomes[request_id] = _Waiter[AdminOutcome]()
+        try:
+            self.offer(Terminate(invocation, kind, request_id))
+            return await waiter.take()
+        finally:
+            del self._outcomes[request_id]
+
+    async def change_schema(
+        self, expected_version: int, rows: tuple[tuple[bytes, bytes | None], ...]
+    ) -> bool:
+        """Store schema rows; False if somebody else changed the schema first. Raises Overloaded.
+
+        When it returns True the new registry has been published in `schema`.
+        """
+        request_id = next(self._request_ids)
+        waiter = self._outcomes[request_id] = _Waiter[AdminOutcome]()
+        try:
+            self.offer(ChangeSchema(expected_version, rows, request_id))
+            return await waiter.take() is AdminOutcome.DONE
+        finally:
+            del self._outcomes[request_id]
+
+    async def barrier(self) -> None:
+        """Return once everything that could be read before the call is on disk."""
+        await self.settle()
+
+    def shut(self) -> None:
+        """Refuse new requests, and send away the clients that still wait."""
+        self._shut = True
+        for waiters in (self._replies, self._submits, self._outcomes):
+            for waiter in waiters.values():
+                waiter.give(None)
+
+    def drain_later(self, action: DrainLater) -> None:
+        """Have the processor work off the outbox. Called on the Trio thread, must not wait for room in the queue."""
+        self.outbox_waits = True
+        try:
+            self.send_channel.send_nowait((None, None))
+        except trio.WouldBlock:
+            # The queue is full, so the processor is awake and comes by.
+            return
+
+    # -- the processor's side ------------------------------------------------------------------------------------
+
+    def reply(self, action: IngressReply) -> None:
+        """Wake the client that waits. One who has left misses nothing: the outcome stays as long as it is retained."""
+        waiter = self._replies.get(action.request_id)
+        if waiter is not None:
+            waiter.give(action)
+
+    def submitted(self, action: SubmitReply) -> None:
+        waiter = self._submits.get(action.request_id)
+        if waiter is not None:
+            waiter.give(action)
+
+    def operated(self, action: AdminReply) -> None:
+        waiter = self._outcomes.get(action.request_id)
+        if waiter is not None:
+            waiter.give(action.outcome)
+
+    def publish(self, action: PublishSchema) -> None:
+        """Show the changed schema to everybody, now that it is durable."""
+        self.schema = self.schema.changed(action.version, action.rows)
+
+
+def _invoke(
+    callee: Callee,
+    body: bytes,
+    headers: tuple[tuple[str, str], ...],
+    source: Source | None,
+    *,
+    sink: IngressSink | None = None,
+    submit_request: int | None = None,
+    execution_time_ms: int | None = None,
+) -> Invoke:
+    assert callee.target is not None
+    return Invoke(
+        id=callee.invocation,
+        target=callee.target,
+        body=body,
+        headers=headers,
+        source=source if source is not None else IngressSource(),
+        sink=sink,
+        completion_retention_ms=callee.completion_retention_ms,
+        journal_retention_ms=callee.journal_retention_ms,
+        idempotency_key=callee.idempotency_key,
+        execution_time_ms=execution_time_ms,
+        submit_request=submit_request,
+    )

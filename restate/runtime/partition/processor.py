@@ -1,0 +1,77 @@
+"""The loop that is the only writer.
+
+It drains waiting records, applies them in order over one overlay, and hands the writes with their actions to the
+committer, which performs the actions once the writes are on disk. It does not wait for the disk itself: the next batch
+is applied while the previous one is flushed (settled.md #1).
+"""
+
+import trio
+
+from restate.runtime.engine.actions import Action
+from restate.runtime.engine.machine import Machine
+from restate.runtime.engine.records import Boot, DrainOutbox, Record
+from restate.runtime.model.clock import Clock
+from restate.runtime.partition.handle import Durable, Partition
+from restate.runtime.storage.commit import Committer
+from restate.runtime.tables.api import Tables
+
+
+class Processor:
+    """Owns the engine and the writing end of the store."""
+
+    def __init__(
+        self,
+        partition: Partition,
+        tables: Tables,
+        committer: Committer,
+        clock: Clock,
+        *,
+        batch_records: int,
+        batch_bytes: int,
+    ) -> None:
+        self._partition = partition
+        self._tables = tables
+        self._committer = committer
+        self._clock = clock
+        self._machine = Machine()
+        self._batch_records = batch_records
+        self._batch_bytes = batch_bytes
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Process records until cancelled. Reports started once the recovery of the last run is queued."""
+        self._apply([(Boot(), None)])
+        await self._committer.barrier()
+        task_status.started()
+        channel = self._partition.receive_channel
+        while True:
+            batch = [await channel.receive()]
+            size = _size(batch[0][0])
+            while len(batch) < self._batch_records and size < self._batch_bytes:
+                try:
+                    item = channel.receive_nowait()
+                except trio.WouldBlock:
+                    break
+                batch.append(item)
+                size += _size(item[0])
+            if self._partition.outbox_waits:
+                self._partition.outbox_waits = False
+                batch.append((DrainOutbox(self._batch_records), None))
+            self._apply(batch)
+
+    def _apply(self, batch: list[tuple[Record | None, Durable | None]]) -> None:
+        now_ms = self._clock.now_ms()
+        actions: list[Action] = []
+        durable: list[Durable] = []
+        for record, callback in batch:
+            if record is not None:
+                actions += self._machine.apply(record, now_ms, self._tables)
+            if callback is not None:
+                durable.append(callback)
+        self._committer.write(self._tables.take_writes(), actions, durable)
+
+
+def _size(record: Record | None) -> int:
+    """Roughly the bytes a record adds to a write: its payload; the fixed part does not count."""
+    effect = getattr(record, "effect", record)
+    payload = getattr(effect, "raw", None) or getattr(effect, "body", None)
+    return len(payload) if payload is not None else 0

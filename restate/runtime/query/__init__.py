@@ -1,0 +1,1 @@
+"""Port 9071: SQL over the Postgres wire protocol."""

@@ -1,0 +1,80 @@
+"""From the one configuration to each part's own limits. No part below `app` knows the tree of another one."""
+
+from restate.runtime.config import Config
+from restate.runtime.model.target import Generation
+from restate.runtime.net.client import ClientLimits
+from restate.runtime.net.limits import Limits
+from restate.runtime.schema.options import Defaults, OptionDefaults
+from restate.runtime.storage.rocksdb import RocksOptions
+
+
+def listener_limits(config: Config) -> Limits:
+    """Of the ports that our own listener serves."""
+    net = config.net
+    return Limits(
+        max_connections=net.connection_limit,
+        first_bytes_timeout=net.first_bytes_timeout_ms / 1000,
+        head_timeout=net.header_timeout_ms / 1000,
+        body_timeout=net.stall_timeout_ms / 1000,
+        write_timeout=net.stall_timeout_ms / 1000,
+        idle_timeout=net.idle_timeout_ms / 1000,
+        h2_idle_timeout=net.h2_idle_timeout_ms / 1000,
+        ping_after=net.ping_interval_ms / 1000,
+        ping_timeout=net.ping_timeout_ms / 1000,
+        header_block_bytes=net.header_size_limit,
+        header_count=net.header_count_limit,
+        max_concurrent_streams=net.stream_limit,
+        initial_window_bytes=net.stream_window_bytes,
+        connection_window_bytes=net.connection_window_bytes,
+        write_backlog_bytes=net.write_backlog_bytes,
+        resets_per_interval=net.reset_limit,
+    )
+
+
+def client_limits(config: Config) -> ClientLimits:
+    """Of the connections to deployments."""
+    net = config.net
+    return ClientLimits(
+        connect_timeout_s=net.client_connect_timeout_ms / 1000,
+        settings_timeout_s=net.client_settings_timeout_ms / 1000,
+        streams_per_connection=net.client_stream_limit,
+        retire_after_streams=net.client_streams_until_retirement,
+        connections_per_authority=net.client_connection_limit,
+        idle_timeout_s=net.client_idle_timeout_ms / 1000,
+        h1_idle_connections=net.client_idle_connection_limit,
+        ping_interval_s=net.client_ping_interval_ms / 1000,
+        ping_timeout_s=net.client_ping_timeout_ms / 1000,
+        stream_window_bytes=net.client_stream_window_bytes,
+        connection_window_bytes=net.client_connection_window_bytes,
+        header_list_bytes=net.header_size_limit,
+    )
+
+
+def rocks_options(config: Config) -> RocksOptions:
+    return RocksOptions(
+        cache_size=config.storage.block_cache_bytes,
+        write_buffers_size=config.storage.write_buffer_bytes,
+        table_write_buffer_size=config.storage.table_write_buffer_bytes,
+        wal_size=config.storage.log_bytes,
+    )
+
+
+def option_defaults(config: Config) -> Defaults:
+    """What services and handlers get that set nothing themselves."""
+    return Defaults(
+        classic=_defaults_of(config, Generation.CLASSIC),
+        modern=_defaults_of(config, Generation.MODERN),
+    )
+
+
+def _defaults_of(config: Config, generation: Generation) -> OptionDefaults:
+    return OptionDefaults(
+        inactivity_timeout_ms=config.invoker.inactivity_timeout_of(generation),
+        abort_timeout_ms=config.invoker.abort_timeout_of(generation),
+        retry=config.retry_policy.policy_of(generation),
+        idempotency_retention_ms=config.retention.idempotency_of(generation),
+        workflow_retention_ms=config.retention.workflow_of(generation),
+        journal_retention_ms=config.retention.journal_of(generation),
+        max_journal_retention_ms=config.retention.max_journal_ms,
+        max_retry_attempts=config.retry_policy.max_attempts_limit,
+    )
