@@ -1,12 +1,16 @@
 """The Store protocol, and the errors of both stores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from restate.runtime.errors import RestateError
 
 Write = tuple[str, bytes, bytes | None]
 """Table, key, value; None deletes the key."""
+
+Flush = Callable[[], Awaitable[None]]
+"""Makes all writes durable that were made before the call. A checkpoint; finishes though cancelled. Raises StorageError."""
 
 META = "meta"
 """The table of the store itself: format version and number of writes. Nobody else reads or writes it."""
@@ -24,9 +28,6 @@ class StorageError(RestateError):
 
 class Store(Protocol):
     """Ordered tables of bytes. All methods but `flush` are called on one thread, the Trio one."""
-
-    flush_blocks: bool
-    """Whether `flush` waits for a device, so that it belongs in a thread."""
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """The latest value, durable or not. About a microsecond. Raises StorageError."""
@@ -50,6 +51,10 @@ class Store(Protocol):
         """Make all writes durable that returned before this call. Blocks; may run in any thread, one at a time. Raises
         StorageError.
         """
+        ...
+
+    def flusher(self) -> AbstractAsyncContextManager[Flush]:
+        """The same without blocking the loop. One at a time, and no other flush beside it; leave it before `close`."""
         ...
 
     def close(self) -> None:

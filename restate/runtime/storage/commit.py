@@ -2,37 +2,35 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any
 
 import attrs
 import trio
 
 from restate.runtime.storage.api import StorageError, Store, Write
 
-ActionT = TypeVar("ActionT")
-
 
 @attrs.frozen
-class _Held(Generic[ActionT]):
+class _Held:
     """What may happen once write `number` is durable."""
 
     number: int
-    actions: Sequence[ActionT]
+    actions: Sequence[Any]
     durable: Sequence[Callable[[], None]]
 
 
-class Committer(Generic[ActionT]):
+class Committer:
     """Writes at once, acts once it is durable (settled.md #1, #2).
 
     perform: carries out the actions of one write, in order; called on the Trio thread, must not block, and what it
     raises ends the process. Owned by the task of `run`, which must not be cancelled before the last writer is gone.
     """
 
-    def __init__(self, store: Store, perform: Callable[[Sequence[ActionT]], None]) -> None:
+    def __init__(self, store: Store, perform: Callable[[Sequence[Any]], None]) -> None:
         self._store = store
         self._perform = perform
         # Invariant: numbers ascend; all are above last_flushed, or equal to it while `run` is about to perform them.
-        self._held: deque[_Held[ActionT]] = deque()
+        self._held: deque[_Held] = deque()
         self._acting = False
         self._dirty = trio.Event()
         self._flushed = trio.Event()
@@ -43,7 +41,7 @@ class Committer(Generic[ActionT]):
         """Number of the last write that is durable."""
 
     def write(
-        self, writes: Sequence[Write], actions: Sequence[ActionT], durable: Sequence[Callable[[], None]] = ()
+        self, writes: Sequence[Write], actions: Sequence[Any], durable: Sequence[Callable[[], None]] = ()
     ) -> int:
         """Write now; run `actions`, then the callbacks, once a flush covers it and after those of all earlier writes.
 
@@ -80,34 +78,27 @@ class Committer(Generic[ActionT]):
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Flush whenever something is unflushed, until cancelled. Raises what a flush or an action raises."""
         try:
-            task_status.started()
-            while True:
-                await self._dirty.wait()
-                self._dirty = trio.Event()
-                number = self.last_written
-                if self.last_flushed < number:
-                    await self._flush()
-                    self.last_flushed = number
-                self._act_on_flushed()
-                self._wake()
+            async with self._store.flusher() as flush:
+                task_status.started()
+                while True:
+                    await self._dirty.wait()
+                    self._dirty = trio.Event()
+                    number = self.last_written
+                    if self.last_flushed < number:
+                        await flush()
+                        self.last_flushed = number
+                    self._act_on_flushed()
+                    self._wake()
         except Exception:
             self._failed = True
             self._wake()
             raise
 
-    async def _flush(self) -> None:
-        if self._store.flush_blocks:
-            await trio.to_thread.run_sync(self._store.flush)
-        else:
-            # Tests use a clock that jumps when no task can run; a thread would not count as one.
-            await trio.lowlevel.checkpoint()
-            self._store.flush()
-
     def _act_on_flushed(self) -> None:
         while self._held and self._held[0].number <= self.last_flushed:
             self._act(self._held.popleft())
 
-    def _act(self, held: _Held[ActionT]) -> None:
+    def _act(self, held: _Held) -> None:
         # An action may write: what it adds is held back until the actions before it are done.
         self._acting = True
         try:

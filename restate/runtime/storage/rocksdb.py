@@ -1,8 +1,10 @@
 """The store on RocksDB, by rocksdict in raw mode."""
 
 import mmap
+import os
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import NoReturn
 from weakref import WeakSet
@@ -21,7 +23,8 @@ from rocksdict import (
 )
 
 from restate.runtime.errors import RestateError, StorageDamaged, StorageFormatError, StorageLocked
-from restate.runtime.storage.api import META, TABLES, StorageError, Write
+from restate.runtime.storage.api import META, TABLES, Flush, StorageError, Write
+from restate.runtime.storage.log_flusher import log_flusher
 
 FORMAT_VERSION = 1
 _FORMAT_KEY = b"format_version"
@@ -49,8 +52,6 @@ class RocksStore:
     file is a lower bound of what the log must give back, so that a log which lost its middle is noticed at the next open.
     """
 
-    flush_blocks = True
-
     @classmethod
     def open(cls, path: Path, options: RocksOptions | None = None) -> "RocksStore":
         """Open the database, or create it, parent folders included. About 15 ms.
@@ -58,15 +59,17 @@ class RocksStore:
         Raises StorageLocked (another process has it), StorageFormatError (another version wrote it), StorageDamaged
         (files are corrupt, or acknowledged writes are missing), StorageError (anything else).
         """
-        path.mkdir(parents=True, exist_ok=True)
-        db = _open_database(path, options or RocksOptions())
-        store = cls(path, db)
         try:
-            store._check_format()
-            store._check_mark()
-        except BaseException:
-            store._release()
-            raise
+            path.mkdir(parents=True, exist_ok=True)
+            store = cls(path, _open_database(path, options or RocksOptions()))
+            try:
+                store._check_format()
+                store._check_mark()
+            except BaseException:
+                store._release()
+                raise
+        except OSError as error:
+            raise StorageError(f"cannot open the database '{path}': {error}") from error
         return store
 
     def __init__(self, path: Path, db: Rdict) -> None:
@@ -76,6 +79,7 @@ class RocksStore:
         self._tables = {name: db.get_column_family(name) for name in TABLES}
         self._handles = {name: db.get_column_family_handle(name) for name in TABLES}
         self._scans: WeakSet[_Scan] = WeakSet()
+        self._log = _CurrentLog(path)
         self._writes = 0
         self._mark: mmap.mmap | None = None
 
@@ -114,6 +118,7 @@ class RocksStore:
             number = self._writes + 1
             batch.put(_WRITES_KEY, _NUMBER.pack(number), handles[META])
             self._db.write(batch)
+            self._log.written()
         except Exception as error:
             self._fail(f"writing {len(writes)} rows", error)
         self._writes = number
@@ -124,6 +129,17 @@ class RocksStore:
             self._db.flush_wal(True)
         except Exception as error:
             self._fail("flushing the log", error)
+        self._flushed(number)
+
+    def flusher(self) -> AbstractAsyncContextManager[Flush]:
+        return log_flusher(
+            self._path, take_logs=self._take_logs, flushed=self._flushed, flush_in_thread=self.flush
+        )
+
+    def _take_logs(self) -> tuple[int, Sequence[int]]:
+        return self._writes, self._log.take()
+
+    def _flushed(self, number: int) -> None:
         if self._mark is not None:
             self._mark[: _NUMBER.size] = _NUMBER.pack(number)
 
@@ -179,6 +195,7 @@ class RocksStore:
             table.close()
         self._tables.clear()
         self._db.close()
+        self._log.close()
         if self._mark is not None:
             self._mark.close()
             self._mark = None
@@ -221,6 +238,63 @@ class _Scan:
 
     def stop(self) -> None:
         self._rows = None
+
+
+class _CurrentLog:
+    """Which log files have writes that are not durable yet, so that somebody else than RocksDB can make them so.
+
+    RocksDB starts a new file when it begins to merge the old one into tables, and only inside of `write`. Each write makes
+    the file it goes to longer: if the current one has not grown, there is a newer one.
+    """
+
+    __slots__ = ("_directory", "_file", "_number", "_size", "_unflushed")
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        # Invariant: all writes since `take` went to these files, the last of which is `_number`.
+        self._unflushed: list[int] = []
+        self._number = -1
+        self._size = 0
+        self._file: int | None = None
+        self._follow()
+
+    def written(self) -> None:
+        """Call after each write."""
+        assert self._file is not None
+        # Twice as fast as fstat.
+        size = os.lseek(self._file, 0, os.SEEK_END)
+        if size == self._size:
+            self._unflushed += self._follow()
+        elif not self._unflushed:
+            self._unflushed.append(self._number)
+            self._size = size
+        else:
+            self._size = size
+
+    def take(self) -> list[int]:
+        """Numbers of the files with writes since the last call, oldest first."""
+        logs, self._unflushed = self._unflushed, []
+        return logs
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _follow(self) -> list[int]:
+        """Turn to the newest file. Returns the numbers of those that are newer than the one so far."""
+        newer = sorted(
+            number for path in self._directory.glob("*.log") if (number := int(path.stem)) > self._number
+        )
+        if not newer:
+            raise StorageError(
+                f"expected a newer log than {self._number:06}.log in '{self._directory}', found none"
+            )
+        self.close()
+        self._number = newer[-1]
+        self._file = os.open(self._directory / f"{self._number:06}.log", os.O_RDONLY)
+        self._size = os.lseek(self._file, 0, os.SEEK_END)
+        return newer
 
 
 def _open_database(path: Path, options: RocksOptions) -> Rdict:
