@@ -69,12 +69,16 @@ class Server(abc.ABC):
         """Start the process without waiting for it."""
         self._process = Process(*self._command(), self._log_path)
 
+    def wait_for_ports(self) -> None:
+        self.process.wait_for(self._ports_known, what=f"the {self.name} server's ports")
+
     def wait_until_ready(self, *, timeout_seconds: float = 60) -> None:
         """Until the ports are known and the ingress and admin ports answer."""
-        what = f"the {self.name} server"
-        self.process.wait_for(self._ports_known, what=f"{what}'s ports", timeout_seconds=timeout_seconds)
+        self.wait_for_ports()
         for url in (f"{self.ingress}/restate/health", f"{self.admin}/health"):
-            self.process.wait_for(_answers(url), what=f"{what} at {url}", timeout_seconds=timeout_seconds)
+            self.process.wait_for(
+                _answers(url), what=f"the {self.name} server at {url}", timeout_seconds=timeout_seconds
+            )
 
     def start(self) -> None:
         self.spawn()
