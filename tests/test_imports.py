@@ -33,8 +33,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "invoker": {"service_protocol", "journal", "tables", "schema", "storage", "net", "telemetry", "config", "engine.records", "engine.actions"},
     "partition": {"engine", "journal", "tables", "storage", "invoker.handle", "schema", "telemetry", "config"},
     "query": {"pgwire", "tables", "schema", "storage", "net", "invoker.handle", "telemetry", "config"},
-    "ingress": {"rpc", "schema", "net", "pb", "grpc_server", "partition.handle", "telemetry", "config"},
-    "admin": {"schema", "discovery.handle", "net", "partition.handle", "query.pool", "telemetry", "config"},
+    "ingress": {"rpc", "schema", "net", "pb", "grpc_server", "partition.handle", "engine.actions", "telemetry", "config"},
+    "admin": {"schema", "discovery.handle", "net", "partition.handle", "engine.actions", "engine.records", "query.pool", "telemetry", "config"},
     "node": {"rpc", "net", "pb", "grpc_server", "partition.handle", "telemetry", "config"},
     "cli": {"config"},
 }  # fmt: skip

@@ -10,6 +10,7 @@ come back, and when the grace period is over everything left is cancelled.
 """
 
 import errno
+import importlib
 import json
 import logging
 import signal
@@ -31,6 +32,7 @@ from restate.runtime.invoker.retry import Retries
 from restate.runtime.invoker.route import Routes
 from restate.runtime.invoker.supervisor import Supervisor
 from restate.runtime.invoker.task import AttemptTask
+from restate.runtime.model.invocation import Status
 from restate.runtime.net.client import Client
 from restate.runtime.net.listener import Drain, Listener, bind, serve
 from restate.runtime.node.control import NodeControl
@@ -220,7 +222,13 @@ class _Server:
             ids=self._ids,
             ingress_port=self._ports.ingress.port,
             shutdown=self._stopping,
+            defaults=self._defaults,
+            is_live=self._is_live,
         )
+
+    def _is_live(self, service: str) -> bool:
+        """Whether an invocation of the service has not ended."""
+        return any(status is not Status.COMPLETED for _, status, _ in self._reader.invocations.of_service(service))
 
     async def _drain(self, supervisor: Supervisor, drain: Drain) -> None:
         with trio.move_on_after(self._config.shutdown_grace_period_ms / 1000) as grace:
@@ -235,9 +243,7 @@ class _Server:
 
 
 def _import_admin() -> Any:
-    from restate.runtime.admin import server
-
-    return server
+    return importlib.import_module("restate.runtime.admin.server")
 
 
 def _write_ports(path: Path, numbers: dict[str, int]) -> None:
