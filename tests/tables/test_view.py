@@ -1,0 +1,57 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restate.runtime.storage.memory import MemoryStore
+from restate.runtime.tables.view import View
+
+
+def _view(stored: dict[bytes, bytes]) -> View:
+    store = MemoryStore()
+    store.write([("inv", key, value) for key, value in stored.items()])
+    return View(store, "inv")
+
+
+def test_reads_see_pending_writes_and_deletions() -> None:
+    view = _view({b"1": b"a", b"2": b"b"})
+    view.put(b"1", b"changed")
+    view.delete(b"2")
+    view.put(b"3", b"c")
+    assert [view.get(key) for key in (b"1", b"2", b"3", b"4")] == [b"changed", None, b"c", None]
+    assert list(view.scan(b"", None)) == [(b"1", b"changed"), (b"3", b"c")]
+    view.put(b"2", b"again")
+    assert view.get(b"2") == b"again"
+
+
+def test_a_scan_does_not_see_what_becomes_pending_after_its_creation() -> None:
+    view = _view({b"1": b"a", b"2": b"b", b"3": b"c"})
+    view.put(b"0", b"z")
+    seen = []
+    for key, _ in view.scan(b"", None):
+        seen.append(key)
+        view.delete(key)
+        view.put(key + b"x", b"new")
+    assert seen == [b"0", b"1", b"2", b"3"]
+    assert [key for key, _ in view.scan(b"", None)] == [b"0x", b"1x", b"2x", b"3x"]
+
+
+_KEYS = st.binary(max_size=2)
+_ROWS = st.dictionaries(_KEYS, st.binary(max_size=1), max_size=8)
+
+
+@given(_ROWS, st.dictionaries(_KEYS, st.none() | st.binary(max_size=1), max_size=8), _KEYS, st.none() | _KEYS)
+def test_a_view_is_the_store_with_the_pending_writes_done(
+    stored: dict[bytes, bytes], pending: dict[bytes, bytes | None], start: bytes, end: bytes | None
+) -> None:
+    view = _view(stored)
+    for key, value in pending.items():
+        if value is None:
+            view.delete(key)
+        else:
+            view.put(key, value)
+    merged = {key: value for key, value in {**stored, **pending}.items() if value is not None}
+    inside = sorted(item for item in merged.items() if item[0] >= start and (end is None or item[0] < end))
+    assert list(view.scan(start, end)) == inside
+    assert list(view.scan_prefix(start)) == sorted(
+        item for item in merged.items() if item[0].startswith(start)
+    )
+    assert all(view.get(key) == merged.get(key) for key in {*stored, *pending})
