@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import attrs
 import trio
 
+from restate.runtime import config
 from restate.runtime.discovery.announcement import announce_classic, announce_modern
 from restate.runtime.errors import DeploymentError
 from restate.runtime.net.client import Client, ClientError, HttpVersion, ProtocolFailure
@@ -52,12 +53,12 @@ class _Answer:
 
 
 class Discovery:
-    """The handle. timeout_s: for one registration's questions, retries included."""
+    """The handle. The time limit of `settings` is for all questions of one registration, retries included."""
 
-    def __init__(self, client: Client, *, timeout_s: float = 10, response_size_limit: int = 16 << 20) -> None:
+    def __init__(self, client: Client, settings: config.Discovery) -> None:
         self._client = client
-        self._timeout_s = timeout_s
-        self._response_size_limit = response_size_limit
+        self._timeout_s = settings.request_timeout_ms / 1000
+        self._response_size_limit = settings.response_size_limit
 
     async def discover(self, uri: str, headers: Headers = (), *, use_http_11: bool = False) -> Announcement:
         """What the deployment at `uri` announces. headers: added to the question. Raises DeploymentError."""

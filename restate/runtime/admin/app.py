@@ -1,0 +1,90 @@
+"""The Quart application: every route under every prefix, and what holds for all of them."""
+
+import trio
+from quart import Blueprint, Response, g
+from quart_trio import QuartTrio
+
+from restate.runtime.admin.answer import empty_response, json_response
+from restate.runtime.admin.deployments import add_deployment_routes
+from restate.runtime.admin.errors import Refusal, add_error_handlers
+from restate.runtime.admin.invocations import add_invocation_routes
+from restate.runtime.admin.parts import Parts
+from restate.runtime.admin.services import add_service_routes
+
+PREFIXED_VERSIONS = (2, 3, 4)
+
+COMPATIBLE_VERSION = "1.7.12"
+"""What clients are told: the version whose interfaces this server has. They choose their SQL and their routes by it."""
+
+
+def build(parts: Parts) -> QuartTrio:
+    """The application. Every request waits until the partition is ready."""
+    app = QuartTrio("restate.runtime.admin", static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.config["MAX_CONTENT_LENGTH"] = parts.settings.request_size_limit
+    # A redirect would turn a mistyped path into another one; upstream answers 404.
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    for version in (None, *PREFIXED_VERSIONS):
+        prefix = None if version is None else f"/v{version}"
+        app.register_blueprint(_blueprint(parts, version), url_prefix=prefix)
+    app.add_url_rule("/v1/<path:rest>", view_func=_too_old, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    add_error_handlers(app)
+    _limit_concurrency(app, parts)
+    return app
+
+
+def _blueprint(parts: Parts, version: int | None) -> Blueprint:
+    blueprint = Blueprint("unversioned" if version is None else f"v{version}", __name__)
+    add_deployment_routes(blueprint, parts, version)
+    add_service_routes(blueprint, parts, version)
+    add_invocation_routes(blueprint, parts)
+
+    async def version_answer() -> Response:
+        return json_response(
+            {
+                "version": COMPATIBLE_VERSION,
+                "min_admin_api_version": PREFIXED_VERSIONS[0],
+                "max_admin_api_version": PREFIXED_VERSIONS[-1],
+                "ingress_endpoint": parts.ingress_url,
+                "features": {},
+            }
+        )
+
+    async def health() -> Response:
+        return empty_response(200)
+
+    async def cluster_health() -> Response:
+        return json_response({"cluster_name": "localcluster", "metadata_cluster_health": {"members": [1]}})
+
+    blueprint.add_url_rule("/version", view_func=version_answer, methods=["GET"])
+    blueprint.add_url_rule("/health", view_func=health, methods=["GET"])
+    blueprint.add_url_rule("/cluster-health", view_func=cluster_health, methods=["GET"])
+    return blueprint
+
+
+async def _too_old(rest: str) -> Response:
+    raise Refusal(400, f"Unsupported Admin API version (in /v1/{rest[:100]})")
+
+
+def _limit_concurrency(app: QuartTrio, parts: Parts) -> None:
+    limiter = trio.CapacityLimiter(parts.settings.concurrency_limit)
+
+    @app.before_request
+    async def enter() -> None:
+        # The borrower is the request, not its task: Quart may run several for one request.
+        borrower = object()
+        try:
+            limiter.acquire_on_behalf_of_nowait(borrower)
+        except trio.WouldBlock:
+            raise Refusal(
+                429, "the admin port has more requests in progress than it accepts; retry later"
+            ) from None
+        g.borrower = borrower
+        await parts.partition.ready.wait()
+
+    @app.teardown_request
+    async def leave(_: BaseException | None) -> None:
+        borrower = g.pop("borrower", None)
+        if borrower is not None:
+            limiter.release_on_behalf_of(borrower)

@@ -1,0 +1,97 @@
+"""Request bodies and parameters: attrs models read by cattrs, strictly, because clients rely on 422 for wrong shapes."""
+
+import json
+from typing import Any, TypeVar, get_origin
+
+import attrs
+import cattrs
+from quart import request
+
+from restate.runtime.admin.errors import Refusal
+
+T = TypeVar("T")
+
+_converter = cattrs.Converter()
+
+
+def _strictly(kind: type[T]) -> Any:
+    """A hook that takes values of `kind` as they are; cattrs itself would convert, and take "no" as true."""
+
+    def check(value: Any, _: Any) -> T:
+        if type(value) is not kind:
+            raise ValueError(f"expected {_JSON_NAMES[kind]}, got {_JSON_NAMES.get(type(value), 'null')}")
+        return value
+
+    return check
+
+
+_JSON_NAMES = {
+    bool: "a boolean",
+    str: "a string",
+    int: "a number",
+    float: "a number",
+    list: "an array",
+    dict: "an object",
+}
+
+
+def _is_text_map(kind: Any) -> bool:
+    return get_origin(kind) is dict
+
+
+def _read_map(value: Any, _: Any) -> dict[str, str]:
+    if type(value) is not dict:
+        raise ValueError(f"expected an object, got {_JSON_NAMES.get(type(value), 'null')}")
+    for name, text in value.items():
+        if type(text) is not str:
+            raise ValueError(f"expected a string for {name!r}, got {_JSON_NAMES.get(type(text), 'null')}")
+    return value
+
+
+_converter.register_structure_hook(bool, _strictly(bool))
+_converter.register_structure_hook(str, _strictly(str))
+_converter.register_structure_hook_func(_is_text_map, _read_map)
+
+
+async def read_body(model: type[T]) -> T:
+    """The JSON body as an attrs model. Unknown fields are ignored; null stands for absent where a field may be None.
+
+    Raises Refusal 415, 400 or 422, and Quart's 413.
+    """
+    mimetype = request.mimetype
+    if mimetype != "application/json" and not (
+        mimetype.startswith("application/") and mimetype.endswith("+json")
+    ):
+        raise Refusal(415, "Expected request with `Content-Type: application/json`")
+    raw = await request.get_data()
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, f"Failed to parse the request body as JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Refusal(422, "Failed to deserialize the JSON body into the target type: expected an object")
+    given = {name: entry for name, entry in value.items() if entry is not None or not _optional(model, name)}
+    try:
+        return _converter.structure(given, model)
+    except cattrs.BaseValidationError as error:
+        faults = "; ".join(cattrs.transform_error(error, format_exception=_fault))
+        raise Refusal(422, f"Failed to deserialize the JSON body into the target type: {faults}") from None
+
+
+def _optional(model: type[Any], name: str) -> bool:
+    field = attrs.fields_dict(model).get(name)
+    return field is not None and field.default is not attrs.NOTHING
+
+
+def _fault(error: BaseException, _: type | None) -> str:
+    return f"missing field {error}" if isinstance(error, KeyError) else str(error)
+
+
+def bool_parameter(name: str) -> bool:
+    """A query parameter that is `true` or `false`; absent is False. Raises Refusal 400."""
+    text = request.args.get(name, "false")
+    if text not in ("true", "false"):
+        raise Refusal(
+            400, f"Failed to deserialize query string: {name}: expected true or false, got {text[:50]!r}"
+        )
+    return text == "true"

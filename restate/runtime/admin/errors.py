@@ -1,0 +1,50 @@
+"""The one error handler of the port: everything that is refused leaves through here, with its specified status."""
+
+import logging
+
+from quart import Response
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from restate.runtime.admin.answer import error_response
+from restate.runtime.errors import RestateError
+from restate.runtime.partition.handle import Overloaded
+
+log = logging.getLogger("restate.admin")
+
+
+class Refusal(Exception):
+    """A request that is refused for a reason without code."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def add_error_handlers(app: QuartTrio) -> None:
+    app.register_error_handler(Refusal, _refused)
+    app.register_error_handler(RestateError, _failed)
+    app.register_error_handler(HTTPException, _by_framework)
+    app.register_error_handler(Exception, _crashed)
+
+
+async def _refused(error: Refusal) -> Response:
+    return error_response(error.status, error.message)
+
+
+async def _failed(error: RestateError) -> Response:
+    if isinstance(error, Overloaded):
+        return error_response(503, error.message)
+    return error_response(error.http_status, error.message, error.code)
+
+
+async def _by_framework(error: HTTPException) -> Response:
+    """404, 405, 413 and whatever else Quart decides by itself. `allow` is the one header of its own that counts."""
+    headers = {name: value for name, value in error.get_headers() if name.lower() == "allow"}
+    return error_response(error.code or 500, error.description or error.name, headers=headers)
+
+
+async def _crashed(error: Exception) -> Response:
+    log.error("a request failed by a fault of the server", exc_info=error)
+    return error_response(500, "the server failed to answer; its log has the reason")

@@ -1,0 +1,125 @@
+"""Serves the admin application on a bound socket: the only file that knows Hypercorn.
+
+Hypercorn 0.18 lets an exception in one connection end the whole server, loses sight of idle connections, and at
+shutdown waits without end for a client that does not read. All three are mended here (building-blocks.md §1.2).
+"""
+
+import logging
+from collections.abc import Callable
+from socket import socket as Socket
+from typing import Any
+
+import hypercorn.trio.run
+import hypercorn.trio.tcp_server
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.config import Sockets
+from hypercorn.events import Event, Updated
+
+from restate.runtime.admin.app import build
+from restate.runtime.admin.parts import DiscoveryHandle, PartitionHandle, Parts
+from restate.runtime.config import Config
+from restate.runtime.model.clock import Clock, IdSource
+from restate.runtime.schema.options import DEFAULTS, Defaults
+
+log = logging.getLogger("restate.admin")
+
+_GRACE_S = 3.0
+"""For requests in progress at shutdown; registrations that wait for a slow deployment are not worth more."""
+
+
+class _ServerConfig(HypercornConfig):
+    """Carries the open connections, so that they can be closed by force."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open_streams: set[trio.abc.Stream] = set()
+        self.errorlog = None
+        self.accesslog = None
+        self.include_server_header = False
+        self.graceful_timeout = _GRACE_S
+        # Reaching either would drop requests of the same connection that are in progress.
+        self.keep_alive_max_requests = 10**9
+        self.h2_max_concurrent_streams = 1000
+
+
+class _Connection(hypercorn.trio.tcp_server.TCPServer):
+    """A connection whose failure is its own."""
+
+    config: _ServerConfig
+
+    async def run(self) -> None:
+        streams = self.config.open_streams
+        streams.add(self.stream)
+        try:
+            await super().run()
+        except* Exception as group:
+            log.error("a connection failed: %r", group.exceptions)
+        finally:
+            streams.discard(self.stream)
+
+    async def protocol_send(self, event: Event) -> None:
+        # Quart cancels the task that reports the end of a request. Unshielded, that also cancels the watch over the
+        # idle connection which the report starts, and the connection would then stay open for ever.
+        with trio.CancelScope(shield=isinstance(event, Updated)):
+            await super().protocol_send(event)
+
+
+hypercorn.trio.run.TCPServer = _Connection  # type: ignore[attr-defined]
+
+
+async def serve(
+    socket: Socket,
+    *,
+    partition: PartitionHandle,
+    discovery: DiscoveryHandle,
+    config: Config,
+    clock: Clock,
+    ids: IdSource,
+    ingress_port: int,
+    shutdown: trio.Event,
+    defaults: Defaults = DEFAULTS,
+    is_live: Callable[[str], bool] = lambda _service: True,
+    task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `shutdown`, then at most for a few seconds more; cancelled, end at once. Closes `socket`.
+
+    socket: bound, listening, non-blocking. ingress_port: for the address that clients are told. is_live: whether a
+    service has an invocation that has not ended; only asked before a service name changes its generation.
+    """
+    parts = Parts(
+        partition,
+        discovery,
+        config.admin,
+        clock,
+        ids,
+        defaults,
+        is_live,
+        config.ingress.advertised_endpoint or f"http://127.0.0.1:{ingress_port}/",
+    )
+    server_config = _ServerConfig()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_cut_connections, server_config, shutdown)
+        await hypercorn.trio.run.worker_serve(
+            ASGIWrapper(build(parts)),
+            server_config,
+            sockets=Sockets([], [socket], []),
+            shutdown_trigger=shutdown.wait,
+            task_status=task_status,
+        )
+        nursery.cancel_scope.cancel()
+
+
+async def _cut_connections(config: _ServerConfig, shutdown: trio.Event) -> None:
+    """Close what is still open when the grace period is over, or at once when cancelled.
+
+    Hypercorn shields its writes from cancellation; a write to a closed stream ends, though.
+    """
+    try:
+        await shutdown.wait()
+        await trio.sleep(_GRACE_S)
+    finally:
+        with trio.CancelScope(shield=True):
+            for stream in list(config.open_streams):
+                await trio.aclose_forcefully(stream)

@@ -1,0 +1,140 @@
+"""A partition that stores schema rows at once, a discovery that answers from a table, and an application over both."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import trio
+from quart_trio import QuartTrio
+
+from restate.runtime import config
+from restate.runtime.admin.app import build
+from restate.runtime.admin.parts import Parts
+from restate.runtime.engine.actions import AdminOutcome
+from restate.runtime.engine.records import TerminateKind
+from restate.runtime.errors import DeploymentError
+from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.target import Generation
+from restate.runtime.schema.deployment import Service
+from restate.runtime.schema.options import DEFAULTS
+from restate.runtime.schema.registration import Announcement
+from restate.runtime.schema.registry import Registry
+
+NOW_MS = 1_795_402_334_882
+
+
+class FakePartition:
+    """conflicts: how many of the next changes are refused because somebody else was faster."""
+
+    def __init__(self) -> None:
+        self.schema = Registry.EMPTY
+        self.ready = trio.Event()
+        self.ready.set()
+        self.conflicts = 0
+        self.outcome = AdminOutcome.DONE
+        self.terminated: list[tuple[InvocationId, TerminateKind]] = []
+
+    async def change_schema(
+        self, expected_version: int, rows: tuple[tuple[bytes, bytes | None], ...]
+    ) -> bool:
+        await trio.lowlevel.checkpoint()
+        if self.conflicts:
+            self.conflicts -= 1
+            self.schema = self.schema.changed(self.schema.version + 1, ())
+        if expected_version != self.schema.version:
+            return False
+        self.schema = self.schema.changed(expected_version + 1, rows)
+        return True
+
+    async def terminate(self, invocation: InvocationId, kind: TerminateKind) -> AdminOutcome:
+        await trio.lowlevel.checkpoint()
+        self.terminated.append((invocation, kind))
+        return self.outcome
+
+
+class FakeDiscovery:
+    """answers: {uri: announcement}; asked: (uri, headers, use_http_11) of every question."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Announcement] = {}
+        self.asked: list[tuple[str, tuple[tuple[str, str], ...], bool]] = []
+
+    async def discover(
+        self, uri: str, headers: Sequence[tuple[str, str]] = (), *, use_http_11: bool = False
+    ) -> Announcement:
+        await trio.lowlevel.checkpoint()
+        self.asked.append((uri, tuple(headers), use_http_11))
+        if uri not in self.answers:
+            raise DeploymentError(f"the deployment at {uri} cannot be reached", code="META0003")
+        return self.answers[uri]
+
+
+class FixedClock:
+    def now_ms(self) -> int:
+        return NOW_MS
+
+    async def sleep_until(self, due_ms: int) -> None:
+        raise AssertionError("admin does not wait")
+
+
+class CountingIds:
+    def __init__(self) -> None:
+        self._count = 0
+
+    def ulid(self) -> bytes:
+        self._count += 1
+        return self._count.to_bytes(16, "big")
+
+    def bucket(self, count: int) -> int:
+        return 0
+
+    def uuid7_text(self) -> str:
+        raise AssertionError("admin makes no invocations")
+
+
+def announce(*services: Service, generation: Generation | None = None, **fields: Any) -> Announcement:
+    """An announcement of its services' generation; modern without services."""
+    if generation is None:
+        generation = services[0].type.generation if services else Generation.MODERN
+    low, high = (5, 7) if generation is Generation.MODERN else (1, 1)
+    known: dict[str, Any] = {"protocol_type": "BidiStream", "http_version": "HTTP/2.0"} | fields
+    return Announcement(
+        generation, min_protocol_version=low, max_protocol_version=high, services=services, **known
+    )
+
+
+class Admin:
+    """One application with its fakes, and short ways to call it."""
+
+    def __init__(
+        self, *, settings: config.Admin | None = None, is_live: Callable[[str], bool] | None = None
+    ) -> None:
+        self.partition = FakePartition()
+        self.discovery = FakeDiscovery()
+        self.parts = Parts(
+            self.partition,
+            self.discovery,
+            settings or config.Admin(),
+            FixedClock(),
+            CountingIds(),
+            DEFAULTS,
+            is_live or (lambda _service: False),
+            "http://127.0.0.1:8080/",
+        )
+        self.app: QuartTrio = build(self.parts)
+        self.client = self.app.test_client()
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        return await self.call("GET", path)
+
+    async def register(self, uri: str, *, prefix: str = "", **fields: object) -> tuple[int, Any]:
+        return await self.call("POST", f"{prefix}/deployments", {"uri": uri, **fields})
+
+    async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Status and JSON body, None when it is empty."""
+        response = await self.respond(method, path, body)
+        raw = await response.get_data()
+        return response.status_code, await response.get_json() if raw else None
+
+    async def respond(self, method: str, path: str, body: object = None) -> Any:
+        arguments: dict[str, Any] = {} if body is None else {"json": body}
+        return await self.client.open(path, method=method, **arguments)

@@ -1,0 +1,122 @@
+"""One real Hypercorn on a free port: what only the wire shows."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import httpx
+import pytest
+import trio
+
+from restate.runtime.admin import server
+from restate.runtime.config import Admin as AdminSettings
+from restate.runtime.config import Config
+from tests.admin.fakes import CountingIds, FakeDiscovery, FakePartition, FixedClock
+
+
+class Running:
+    def __init__(self, port: int, partition: FakePartition, shutdown: trio.Event, done: trio.Event) -> None:
+        self.port = port
+        self.partition = partition
+        self.shutdown = shutdown
+        self.done = done
+
+    async def raw(self, data: bytes) -> bytes:
+        """Everything that the server answers to these bytes, after which we close our side."""
+        async with await trio.open_tcp_stream("127.0.0.1", self.port) as stream:
+            await stream.send_all(data)
+            await stream.send_eof()
+            answer = b""
+            with trio.move_on_after(2):
+                async for chunk in stream:
+                    answer += chunk
+            return answer
+
+    async def healthy(self) -> bool:
+        async with httpx.AsyncClient() as client:
+            return (await client.get(f"http://127.0.0.1:{self.port}/health")).status_code == 200
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Running]:
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setblocking(False)
+    shutdown, done = trio.Event(), trio.Event()
+    partition = FakePartition()
+    async with trio.open_nursery() as nursery:
+
+        async def serve(task_status: trio.TaskStatus[object]) -> None:
+            await server.serve(
+                listening,
+                partition=partition,
+                discovery=FakeDiscovery(),
+                config=Config(admin=AdminSettings(request_size_limit=1000)),
+                clock=FixedClock(),
+                ids=CountingIds(),
+                ingress_port=18080,
+                shutdown=shutdown,
+                task_status=task_status,
+            )
+            done.set()
+
+        port = listening.getsockname()[1]
+        await nursery.start(partial(serve))
+        yield Running(port, partition, shutdown, done)
+        nursery.cancel_scope.cancel()
+
+
+async def test_it_answers_over_both_http_versions() -> None:
+    async with running() as admin:
+        for http2 in (False, True):
+            async with httpx.AsyncClient(http1=not http2, http2=http2) as client:
+                response = await client.get(f"http://127.0.0.1:{admin.port}/version")
+                assert response.json()["ingress_endpoint"] == "http://127.0.0.1:18080/"
+                assert response.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+
+
+async def test_hostile_bytes_cost_only_their_own_connection() -> None:
+    async with running() as admin:
+        await admin.raw(b"\x00\xff\r\n\r\n")
+        await admin.raw(b"GET /\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n")
+        await admin.raw(b"POST /deployments HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\nx")
+        await admin.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 64)
+        assert await admin.healthy()
+
+
+async def test_a_failing_connection_does_not_end_the_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running() as admin:
+        with monkeypatch.context() as patch:
+
+            async def crash(*_: object) -> None:
+                raise KeyError("stream")
+
+            patch.setattr("hypercorn.protocol.ProtocolWrapper.handle", crash)
+            await admin.raw(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert "a connection failed" in caplog.text
+        assert await admin.healthy()
+
+
+async def test_shutdown_ends_idle_connections_at_once_and_accepts_no_more() -> None:
+    async with running() as admin:
+        async with await trio.open_tcp_stream("127.0.0.1", admin.port) as stream:
+            await stream.send_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")
+            admin.shutdown.set()
+            with trio.fail_after(2):
+                await admin.done.wait()
+        with pytest.raises(OSError, match="all attempts to connect"):
+            await trio.open_tcp_stream("127.0.0.1", admin.port)
+
+
+async def test_cancellation_cuts_a_client_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("restate.runtime.admin.app.COMPATIBLE_VERSION", "x" * 20_000_000)
+    with trio.fail_after(5):
+        async with running() as admin:
+            stream = await trio.open_tcp_stream("127.0.0.1", admin.port)
+            await stream.send_all(b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n")
+            # The first bytes show that the answer is being written, most of which fits no buffer.
+            assert await stream.receive_some(1000)
+    await stream.aclose()
