@@ -91,6 +91,19 @@ def test_heads_are_the_first_columns() -> None:
     assert (invocation, head.status, head.target, head.incarnation) == (ID, Status.PAUSED, TARGET, 1)
 
 
+def test_a_listing_shows_the_moment_of_its_call() -> None:
+    tables = Tables(MemoryStore())
+    tables.invocations.put(ID, record(), None)
+    listings = (
+        tables.invocations.scan(),
+        tables.invocations.heads(),
+        tables.invocations.running(),
+        tables.invocations.of_service("Counter"),
+    )
+    tables.invocations.put(OTHER_ID, record(), None)
+    assert [len(list(listing)) for listing in listings] == [1, 1, 1, 1]
+
+
 def test_a_row_that_cannot_be_read_is_an_error() -> None:
     store = MemoryStore()
     store.write([("inv", ID, b"\x01\xff")])

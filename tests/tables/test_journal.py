@@ -68,8 +68,9 @@ def test_a_signal_that_comes_again_keeps_its_first_place(tables: Tables, store: 
     assert len(tables.journal.read(ID, 0, 4)) == 4
 
 
+@pytest.mark.parametrize("length", [None, 3])
 def test_delete_removes_rows_and_index_written_or_not_and_nothing_else(
-    tables: Tables, store: MemoryStore
+    tables: Tables, store: MemoryStore, length: int | None
 ) -> None:
     tables.journal.append(OTHER_ID, 0, command(), (1,))
     store.write(tables.take_writes())
@@ -78,7 +79,7 @@ def test_delete_removes_rows_and_index_written_or_not_and_nothing_else(
     store.write(tables.take_writes())
     tables.journal.append(ID, 1, completion(1))
     tables.journal.append(ID, 2, signal("go"))
-    tables.journal.delete(ID)
+    tables.journal.delete(ID, length)
     assert tables.journal.read(ID, 0, 3) == []
     assert tables.journal.notification_of(ID, True, "go") is None
     tables.journal.append(ID, 0, command(b"again"))

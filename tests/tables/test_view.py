@@ -2,13 +2,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restate.runtime.storage.memory import MemoryStore
-from restate.runtime.tables.view import View
+from restate.runtime.tables.view import Base, View
 
 
 def _view(stored: dict[bytes, bytes]) -> View:
     store = MemoryStore()
     store.write([("inv", key, value) for key, value in stored.items()])
-    return View(store, "inv")
+    return View(Base(store), "inv")
 
 
 def test_reads_see_pending_writes_and_deletions() -> None:

@@ -5,7 +5,7 @@ from restate.runtime.tables.journal import Journal
 from restate.runtime.tables.objects import Inbox, Locks, Promises, State
 from restate.runtime.tables.queues import Counters, Dedup, Outbox, Schema, Timers
 from restate.runtime.tables.rows import InboxEntry, InvocationHead, StatePatch
-from restate.runtime.tables.view import Reads
+from restate.runtime.tables.view import Base, Reads
 
 __all__ = ["InboxEntry", "InvocationHead", "Reads", "StatePatch", "Tables", "Write"]
 
@@ -21,28 +21,28 @@ class Tables:
     """
 
     def __init__(self, store: Reads) -> None:
-        self.invocations = Invocations(store)
-        self.journal = Journal(store)
-        self.locks = Locks(store)
-        self.inbox = Inbox(store)
-        self.state = State(store)
-        self.promises = Promises(store)
-        self.timers = Timers(store)
-        self.outbox = Outbox(store)
-        self.dedup = Dedup(store)
-        self.schema = Schema(store)
-        self.counters = Counters(store)
-        self._parts = (
-            self.invocations, self.journal, self.locks, self.inbox, self.state, self.promises, self.timers, self.outbox,
-            self.dedup, self.schema, self.counters,
-        )  # fmt: skip
+        base = Base(store)
+        self._changed = base.changed
+        self.invocations = Invocations(base)
+        self.journal = Journal(base)
+        self.locks = Locks(base)
+        self.inbox = Inbox(base)
+        self.state = State(base)
+        self.promises = Promises(base)
+        self.timers = Timers(base)
+        self.outbox = Outbox(base)
+        self.dedup = Dedup(base)
+        self.schema = Schema(base)
+        self.counters = Counters(base)
 
     def take_writes(self) -> list[Write]:
         """The pending writes, one per key, for one `store.write`, which must follow at once: they are gone from here."""
+        self.invocations.encode()
+        self.counters.encode()
         writes: list[Write] = []
-        for part in self._parts:
-            for view in part.views:
-                if view.pending:
-                    writes.extend((view.name, key, value) for key, value in view.pending.items())
-                    view.pending.clear()
+        for view in self._changed:
+            name = view.name
+            writes += [(name, key, value) for key, value in view.pending.items()]
+            view.pending.clear()
+        self._changed.clear()
         return writes

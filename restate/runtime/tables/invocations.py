@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import InvocationRecord, Status
 from restate.runtime.tables import keys, rows
-from restate.runtime.tables.view import Reads, View
+from restate.runtime.tables.view import Base, View
 
 
 class Invocations:
@@ -13,19 +13,13 @@ class Invocations:
 
     __slots__ = ("_by_service", "_records", "_running", "_unencoded")
 
-    def __init__(self, store: Reads) -> None:
-        self._records = View(store, keys.INV)
-        self._running = View(store, keys.RUN)
-        self._by_service = View(store, keys.INV_SVC)
+    def __init__(self, base: Base) -> None:
+        self._records = View(base, keys.INV)
+        self._running = View(base, keys.RUN)
+        self._by_service = View(base, keys.INV_SVC)
         # Records are immutable, so one that was put is given back as it is, and encoded once however often it changes
-        # in a batch. Invariant: no id is both here and in the pending writes of `_records`.
+        # in a batch. It overrides what the view has.
         self._unencoded: dict[InvocationId, InvocationRecord] = {}
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        """The tables with their pending writes, complete."""
-        self._encode()
-        return self._records, self._running, self._by_service
 
     def get(self, invocation: InvocationId) -> InvocationRecord | None:
         record = self._unencoded.get(invocation)
@@ -39,7 +33,6 @@ class Invocations:
     ) -> None:
         """previous: what is stored under the id now. Target and creation time of an incarnation never change."""
         self._unencoded[invocation] = record
-        self._records.pending.pop(invocation, None)
         created = previous is None or previous.incarnation != record.incarnation
         if previous is not None and created and previous.target != record.target:
             self._by_service.delete(_service_key(invocation, previous))
@@ -63,27 +56,30 @@ class Invocations:
 
     def scan(self) -> Iterator[tuple[InvocationId, InvocationRecord]]:
         """All, by id, thus by partition key."""
-        self._encode()
-        for key, raw in self._records.scan(b"", None):
-            yield InvocationId(key), rows.INVOCATION.decode(raw)
+        self.encode()
+        return (
+            (InvocationId(key), rows.INVOCATION.decode(raw)) for key, raw in self._records.scan(b"", None)
+        )
 
     def heads(self) -> Iterator[tuple[InvocationId, rows.InvocationHead]]:
         """As `scan`, with the leading columns only."""
-        self._encode()
-        for key, raw in self._records.scan(b"", None):
-            yield InvocationId(key), rows.INVOCATION_HEAD.decode(raw)
+        self.encode()
+        return (
+            (InvocationId(key), rows.INVOCATION_HEAD.decode(raw))
+            for key, raw in self._records.scan(b"", None)
+        )
 
     def running(self) -> Iterator[tuple[InvocationId, int]]:
         """Id and incarnation of everything Invoked; what a start has to resume."""
-        for key, raw in self._running.scan(b"", None):
-            yield InvocationId(key), rows.decode_number(raw)
+        return ((InvocationId(key), rows.decode_number(raw)) for key, raw in self._running.scan(b"", None))
 
     def of_service(self, service: str, key: str | None = None) -> Iterator[tuple[InvocationId, Status, int]]:
         """(id, status, created ms) of a service's invocations, or of those of one key."""
-        for raw_key, raw in self._by_service.scan_prefix(keys.service_prefix(service, key)):
-            yield InvocationId(raw_key[-24:]), *rows.decode_service_entry(raw)
+        entries = self._by_service.scan_prefix(keys.service_prefix(service, key))
+        return ((InvocationId(row_key[-24:]), *rows.decode_service_entry(raw)) for row_key, raw in entries)
 
-    def _encode(self) -> None:
+    def encode(self) -> None:
+        """Make the pending writes complete."""
         for invocation, record in self._unencoded.items():
             self._records.put(invocation, rows.INVOCATION.encode(record))
         self._unencoded.clear()

@@ -4,7 +4,7 @@ from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.journal import JournalRow, NotificationRow
 from restate.runtime.model.result import CalleeId, Failure, StateKeys, Success, Void
 from restate.runtime.tables import keys, rows
-from restate.runtime.tables.view import Reads, View
+from restate.runtime.tables.view import Base, View
 
 _GETS_BEFORE_SCAN = 12
 """A scan costs as much as this many point reads, and passes deleted rows besides."""
@@ -15,13 +15,9 @@ class Journal:
 
     __slots__ = ("_index", "_rows")
 
-    def __init__(self, store: Reads) -> None:
-        self._rows = View(store, keys.JOURNAL)
-        self._index = View(store, keys.JIDX)
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        return self._rows, self._index
+    def __init__(self, base: Base) -> None:
+        self._rows = View(base, keys.JOURNAL)
+        self._index = View(base, keys.JIDX)
 
     def get(self, invocation: InvocationId, index: int) -> JournalRow | None:
         raw = self._rows.get(keys.journal_key(invocation, index))
@@ -48,11 +44,16 @@ class Journal:
         scan = self._rows.scan(keys.journal_key(invocation, start), keys.journal_key(invocation, end))
         return [rows.JOURNAL_ROW.decode(raw) for _, raw in scan]
 
-    def delete(self, invocation: InvocationId) -> None:
-        """Remove every row of the journal and its index."""
-        for view in (self._rows, self._index):
-            for key, _ in view.scan_prefix(invocation):
-                view.delete(key)
+    def delete(self, invocation: InvocationId, length: int | None = None) -> None:
+        """Remove every row of the journal and its index. length: of the journal, if known; spares a scan."""
+        if length is None:
+            for key, _ in self._rows.scan_prefix(invocation):
+                self._rows.delete(key)
+        else:
+            for index in range(length):
+                self._rows.delete(keys.journal_key(invocation, index))
+        for key, _ in self._index.scan_prefix(invocation):
+            self._index.delete(key)
 
     def command_of(self, invocation: InvocationId, completion_id: int) -> int | None:
         """Journal index of the command that the completion id belongs to."""

@@ -6,7 +6,7 @@ partition_key is always that of the object's key, 8 bytes, which is not always t
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.promise import PromiseRow
 from restate.runtime.tables import keys, rows
-from restate.runtime.tables.view import Reads, View
+from restate.runtime.tables.view import Base, View
 
 _MAX_HEADS = 4096
 
@@ -16,12 +16,8 @@ class Locks:
 
     __slots__ = ("_view",)
 
-    def __init__(self, store: Reads) -> None:
-        self._view = View(store, keys.LOCK)
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        return (self._view,)
+    def __init__(self, base: Base) -> None:
+        self._view = View(base, keys.LOCK)
 
     def get(self, partition_key: bytes, service: str, key: str) -> InvocationId | None:
         raw = self._view.get(keys.object_prefix(partition_key, service, key))
@@ -39,15 +35,11 @@ class Inbox:
 
     __slots__ = ("_heads", "_view")
 
-    def __init__(self, store: Reads) -> None:
-        self._view = View(store, keys.INBOX)
+    def __init__(self, base: Base) -> None:
+        self._view = View(base, keys.INBOX)
         # {object prefix: a key that no live row of the object is below}. Every entry that was popped leaves a tombstone;
         # without a place to start, finding the head of a busy object would walk over all of them.
         self._heads: dict[bytes, bytes] = {}
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        return (self._view,)
 
     def push(self, partition_key: bytes, service: str, key: str, seq: int, entry: rows.InboxEntry) -> None:
         prefix = keys.object_prefix(partition_key, service, key)
@@ -76,12 +68,8 @@ class State:
 
     __slots__ = ("_view",)
 
-    def __init__(self, store: Reads) -> None:
-        self._view = View(store, keys.STATE)
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        return (self._view,)
+    def __init__(self, base: Base) -> None:
+        self._view = View(base, keys.STATE)
 
     def get(self, partition_key: bytes, service: str, key: str, name: bytes) -> bytes | None:
         raw = self._view.get(keys.object_prefix(partition_key, service, key) + name)
@@ -109,12 +97,8 @@ class Promises:
 
     __slots__ = ("_view",)
 
-    def __init__(self, store: Reads) -> None:
-        self._view = View(store, keys.PROMISE)
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        return (self._view,)
+    def __init__(self, base: Base) -> None:
+        self._view = View(base, keys.PROMISE)
 
     def get(self, partition_key: bytes, service: str, key: str, name: str) -> PromiseRow | None:
         raw = self._view.get(keys.object_prefix(partition_key, service, key) + name.encode())

@@ -5,7 +5,7 @@ from itertools import islice
 
 from restate.runtime.model.timer import TimerKey
 from restate.runtime.tables import keys, rows
-from restate.runtime.tables.view import Reads, View
+from restate.runtime.tables.view import Base, View
 
 
 class Timers:
@@ -13,12 +13,8 @@ class Timers:
 
     __slots__ = ("_view",)
 
-    def __init__(self, store: Reads) -> None:
-        self._view = View(store, keys.TIMERS)
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        return (self._view,)
+    def __init__(self, base: Base) -> None:
+        self._view = View(base, keys.TIMERS)
 
     def put(self, key: TimerKey, incarnation: int) -> None:
         self._view.put(keys.timer_key(key), rows.encode_number(incarnation))
@@ -44,14 +40,10 @@ class Outbox:
 
     __slots__ = ("_first", "_view")
 
-    def __init__(self, store: Reads) -> None:
-        self._view = View(store, keys.OUTBOX)
+    def __init__(self, base: Base) -> None:
+        self._view = View(base, keys.OUTBOX)
         # No live row is below; see Inbox.
         self._first = b""
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        return (self._view,)
 
     def push(self, seq: int, raw: bytes) -> None:
         key = keys.number_key(seq)
@@ -74,12 +66,8 @@ class Dedup:
 
     __slots__ = ("_view",)
 
-    def __init__(self, store: Reads) -> None:
-        self._view = View(store, keys.DEDUP)
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        return (self._view,)
+    def __init__(self, base: Base) -> None:
+        self._view = View(base, keys.DEDUP)
 
     def get(self, producer: str) -> int | None:
         raw = self._view.get(producer.encode())
@@ -94,12 +82,8 @@ class Schema:
 
     __slots__ = ("_view",)
 
-    def __init__(self, store: Reads) -> None:
-        self._view = View(store, keys.SCHEMA)
-
-    @property
-    def views(self) -> tuple[View, ...]:
-        return (self._view,)
+    def __init__(self, base: Base) -> None:
+        self._view = View(base, keys.SCHEMA)
 
     def get(self, key: bytes) -> bytes | None:
         raw = self._view.get(key)
@@ -112,8 +96,7 @@ class Schema:
         self._view.delete(key)
 
     def scan(self) -> Iterator[tuple[bytes, bytes]]:
-        for key, raw in self._view.scan(b"", None):
-            yield key, rows.decode_bytes(raw)
+        return ((key, rows.decode_bytes(raw)) for key, raw in self._view.scan(b"", None))
 
 
 class Counters:
@@ -121,18 +104,16 @@ class Counters:
 
     __slots__ = ("_changed", "_numbers", "_view")
 
-    def __init__(self, store: Reads) -> None:
-        self._view = View(store, keys.FSM)
+    def __init__(self, base: Base) -> None:
+        self._view = View(base, keys.FSM)
         self._numbers: dict[str, int] = {}
         self._changed: set[str] = set()
 
-    @property
-    def views(self) -> tuple[View, ...]:
-        """The table with its pending writes, complete."""
+    def encode(self) -> None:
+        """Make the pending writes complete."""
         for name in self._changed:
             self._view.put(name.encode(), rows.encode_number(self._numbers[name]))
         self._changed.clear()
-        return (self._view,)
 
     def get(self, name: str) -> int:
         number = self._numbers.get(name)

@@ -16,16 +16,28 @@ class Reads(Protocol):
     def scan(self, table: str, start: bytes, end: bytes | None) -> Rows: ...
 
 
+class Base:
+    """The store, and the views that have pending writes."""
+
+    __slots__ = ("changed", "store")
+
+    def __init__(self, store: Reads) -> None:
+        self.store = store
+        # Invariant: exactly the views with pending writes, in the order of their first one.
+        self.changed: list[View] = []
+
+
 class View:
     """Reads see the pending writes, deletions included. pending: {key: value, or None for deleted}."""
 
-    __slots__ = ("_get", "_store", "name", "pending")
+    __slots__ = ("_changed", "_get", "_store", "name", "pending")
 
-    def __init__(self, store: Reads, name: str) -> None:
+    def __init__(self, base: Base, name: str) -> None:
         self.name = name
         self.pending: dict[bytes, bytes | None] = {}
-        self._store = store
-        self._get = store.get
+        self._changed = base.changed
+        self._store = base.store
+        self._get = base.store.get
 
     def get(self, key: bytes) -> bytes | None:
         if key in self.pending:
@@ -33,9 +45,13 @@ class View:
         return self._get(self.name, key)
 
     def put(self, key: bytes, value: bytes) -> None:
+        if not self.pending:
+            self._changed.append(self)
         self.pending[key] = value
 
     def delete(self, key: bytes) -> None:
+        if not self.pending:
+            self._changed.append(self)
         # Also for a key put in this batch: whether the store has an older value is not worth a read.
         self.pending[key] = None
 
