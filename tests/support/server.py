@@ -130,7 +130,7 @@ class OurServer(Server):
             RESTATE_RETRY_POLICY__INITIAL_INTERVAL=self.settings.retry_initial_interval,
             RESTATE_RETRY_POLICY__MAX_INTERVAL=self.settings.retry_max_interval,
             RESTATE_RETRY_POLICY__MAX_ATTEMPTS=self.settings.retry_max_attempts,
-            RESTATE_EXPERIMENTAL__ENABLE_PROTOCOL_V7="true" if self.settings.protocol_v7 else None,
+            RESTATE_INVOKER__PROTOCOL_V7="true" if self.settings.protocol_v7 else None,
         )
         # The console command is the one users run; without it (a bare checkout) the module is the same program.
         command = Path(sys.executable).with_name("restate-server")
