@@ -1,5 +1,9 @@
 """The Quart application: every route under every prefix, and what holds for all of them."""
 
+from pathlib import Path
+
+from pathlib import Path
+
 import trio
 from quart import Blueprint, Response, g
 from quart_trio import QuartTrio
@@ -19,7 +23,9 @@ COMPATIBLE_VERSION = "1.7.12"
 
 def build(parts: Parts) -> QuartTrio:
     """The application. Every request waits until the partition is ready."""
-    app = QuartTrio("restate.runtime.admin", static_folder=None)
+    # Without a path given, Quart searches for the package, which fails for a namespace package installed editable.
+    home = str(Path(__file__).parent)
+    app = QuartTrio("restate.runtime.admin", static_folder=None, instance_path=home, root_path=home)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.config["MAX_CONTENT_LENGTH"] = parts.settings.request_size_limit
     # A redirect would turn a mistyped path into another one; upstream answers 404.
