@@ -229,3 +229,13 @@ def test_the_log_file_of_every_write_is_known(path: Path) -> None:
         seen |= grown
     assert len(seen) > 3
     store.close()
+
+
+def test_a_scan_keeps_its_end_while_memory_is_reused(store: RocksStore) -> None:
+    rows = [(f"{number:06}".encode(), b"v") for number in range(1000)]
+    store.write([("state", key, value) for key, value in rows])
+    for start in range(0, 1000, 10):
+        found = []
+        for row in store.scan("state", f"{start:06}".encode(), f"{start + 10:06}".encode()):
+            found.append((row, [bytes(6) for _ in range(50)], [bytes(40) for _ in range(50)]))
+        assert [row for row, _, _ in found] == rows[start : start + 10]

@@ -102,7 +102,7 @@ class RocksStore:
             rows.seek(start)
         except Exception as error:
             self._fail(f"scanning table '{table}'", error)
-        scan = _Scan(rows, table)
+        scan = _Scan(rows, table, options)
         self._scans.add(scan)
         return scan
 
@@ -211,11 +211,13 @@ class RocksStore:
 class _Scan:
     """Rows of one iterator; ends with an error, not with silence, if not all of them could be read."""
 
-    __slots__ = ("__weakref__", "_rows", "_table")
+    __slots__ = ("__weakref__", "_options", "_rows", "_table")
 
-    def __init__(self, rows: RdictIter, table: str) -> None:
+    def __init__(self, rows: RdictIter, table: str, options: ReadOptions) -> None:
         self._rows: RdictIter | None = rows
         self._table = table
+        # The iterator points into the upper bound that the options own; without them it would end anywhere.
+        self._options = options
 
     def __iter__(self) -> "_Scan":
         return self
