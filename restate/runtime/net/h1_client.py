@@ -23,6 +23,8 @@ from restate.runtime.net.origin import Origin
 
 READ_SIZE = 64 << 10
 SEND_PIECE = 64 << 10
+# A request up to this size is kept until its answer begins, so that it can be sent once more.
+MAX_KEPT_BYTES = 256 << 10
 
 
 class H1Connection:
@@ -41,14 +43,13 @@ class H1Connection:
         self.head: ResponseHead | None = None
         self.chunks: list[bytes] = []
         self.complete = False
-        self.silent = True
         self.extra = False
+        self._keep_alive = False
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_bytes = 0
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the peer. ProtocolFailure: they are no HTTP/1.1 answer."""
-        self.silent = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -63,7 +64,7 @@ class H1Connection:
 
     def reusable(self) -> bool:
         """Whether another exchange may follow the one that is complete."""
-        return not self.extra and self._parser.should_keep_alive()
+        return self._keep_alive and not self.extra
 
     def stale(self, now: float) -> bool:
         """Whether an unused connection is too old, or has something to read, which can only be its end."""
@@ -105,6 +106,7 @@ class H1Connection:
         status = self._parser.get_status_code()
         if status >= 200 and not self.extra:
             self.head = ResponseHead(status, self._headers, self._parser.get_http_version())
+            self._keep_alive = self._parser.should_keep_alive()
         self._headers = []
 
     def on_body(self, data: bytes) -> None:
@@ -128,6 +130,8 @@ class H1Exchange(Exchange):
         self._released = False
         # The peer does not read our request any more; it may have answered already.
         self._send_broken = False
+        # What was sent, until the first byte of the answer: only for a connection that another exchange used.
+        self._kept: list[bytes] | None = [] if connection.used else None
 
     async def send(self, data: bytes) -> None:
         if self._end_sent:
@@ -176,43 +180,58 @@ class H1Exchange(Exchange):
             self._connection.close()
 
     async def write(self, data: bytes) -> None:
-        """Send bytes as they are. A write that was cut, by an error or by cancellation, ends the connection's use."""
+        """Send bytes as they are. A write cut by cancellation ends the use of the connection."""
         if self._failure is not None:
             raise self._failure
-        if self._send_broken:
-            return
-        self._send_broken = True
+        if self._kept is not None:
+            self._kept.append(data)
+            if sum(map(len, self._kept)) > MAX_KEPT_BYTES:
+                self._kept = None
+        if not self._send_broken:
+            await self._send(data)
+
+    async def _send(self, data: bytes) -> None:
         try:
             await self._connection.stream.send_all(data)
-        except trio.BrokenResourceError:
-            return  # `response` finds an early answer, or the end
-        except trio.ClosedResourceError as error:
-            raise self._fail(ConnectionLost("the connection was closed")) from error
-        self._send_broken = False
-
-    @property
-    def unanswered(self) -> bool:
-        """Whether not one byte of an answer came."""
-        return self._connection.silent
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._send_broken = True  # `response` finds an early answer, or the end
+        except BaseException:
+            self._fail(ConnectionLost("the request was cut while it was sent"))
+            raise
 
     async def _read(self) -> None:
         if self._failure is not None:
             raise self._failure
         connection = self._connection
         try:
-            data = await connection.stream.receive_some(READ_SIZE)
+            data = bytes(await connection.stream.receive_some(READ_SIZE))
+            reason = "the peer closed the connection before its answer was complete"
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            data = b""
             reason = f"the connection broke: {error.__cause__ or error}"
-            raise self._fail(ConnectionLost(reason)) from error
         if data:
+            self._kept = None
             try:
-                connection.feed(bytes(data))
+                connection.feed(data)
             except ProtocolFailure as failure:
                 raise self._fail(failure) from failure.__cause__
-        elif not connection.feed_end():
-            raise self._fail(ConnectionLost("the peer closed the connection before its answer was complete"))
-        else:
+        elif connection.feed_end():
             self._send_broken = True  # complete, but of no further use
+        elif connection.used and self._kept is not None:
+            await self._send_again(self._kept)
+        else:
+            raise self._fail(ConnectionLost(reason))
+
+    async def _send_again(self, kept: list[bytes]) -> None:
+        """The peer closed a connection that was idle, while our request was under way: use a new one, once."""
+        self._kept = None
+        self._connection.close()
+        try:
+            self._connection = await self._pool.connect()
+        except ClientError as error:
+            raise self._fail(error) from error.__cause__
+        self._send_broken = False
+        await self._send(b"".join(kept))
 
     def _fail(self, error: ClientError) -> ClientError:
         self._failure = error
@@ -259,7 +278,7 @@ class H1Pool:
         elif body or method == "POST":
             lines.append(b"content-length: %d" % len(body or b""))
         head = b"\r\n".join(lines) + b"\r\n\r\n"
-        connection = self._take_idle() or H1Connection(await self._dial(), self._limits)
+        connection = self._take_idle() or await self.connect()
         exchange = H1Exchange(self, connection, chunked=chunked)
         try:
             if chunked:
@@ -271,6 +290,10 @@ class H1Pool:
             exchange.abort()
             raise
         return exchange
+
+    async def connect(self) -> H1Connection:
+        """A new connection."""
+        return H1Connection(await self._dial(), self._limits)
 
     def give_back(self, connection: H1Connection) -> None:
         """Keep a connection for the next exchange."""

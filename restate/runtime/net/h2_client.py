@@ -94,6 +94,7 @@ class H2Connection:
         self._limit = limits.streams_per_connection
         self._ready = trio.Event()
         self._retired = False
+        self._write_broken = False
         self.failure: ClientError | None = None
         self._opening = bytearray()  # the first bytes of the peer, until it is known to speak HTTP/2
         self._received_at = self._used_at = trio.current_time()
@@ -208,7 +209,7 @@ class H2Connection:
             return
         if stream_id not in self.exchanges:
             self._owed += size
-            if self._owed < READ_SIZE:
+            if self._owed < min(READ_SIZE, self._limits.connection_window_bytes // 8):
                 return
             size, self._owed = self._owed, 0
         self._h2.acknowledge_received_data(size, stream_id)
@@ -244,8 +245,11 @@ class H2Connection:
         self._blocked.clear()
         for exchange in lost:
             exchange.on_failed(error, unanswered=unanswered)
+        if self._write_broken:
+            self._scope.cancel()
         self._kick()
-        self._on_change()
+        if self.ready:
+            self._on_change()  # otherwise the pool fails those who wait, first
 
     # Tasks.
 
@@ -326,8 +330,10 @@ class H2Connection:
                     await self._wake.wait()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             # The reader may still find answers, then it finds the end.
-            self._retired = True
+            self._retired = self._write_broken = True
             self._scope.deadline = trio.current_time() + FLUSH_TIMEOUT_S
+            if self.failure is not None:
+                self._scope.cancel()
 
     def _kick(self) -> None:
         if self._wake is not None:
