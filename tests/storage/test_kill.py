@@ -76,3 +76,41 @@ def test_every_acknowledged_commit_survives_kill_9(tmp_path: Path) -> None:
         ]
         store.close()
         first = len(numbers)
+
+
+_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from restate.runtime.storage.api import StorageError
+from restate.runtime.storage.rocksdb import RocksStore
+
+store = RocksStore.open(Path(sys.argv[1]))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+flushed = 0
+try:
+    for number in range(1, 100):
+        store.write([("inv", number.to_bytes(8, "big"), bytes(10_000))])
+        store.flush()
+        flushed = number
+except StorageError as error:
+    print(flushed, error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit on file sizes")
+def test_a_full_disk_is_an_error_in_one_line_and_what_was_flushed_stays(tmp_path: Path) -> None:
+    path = tmp_path / "db"
+    program = [sys.executable, "-c", _FULL_DISK, str(path)]
+    done = subprocess.run(program, capture_output=True, text=True, cwd=_ROOT, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    flushed, _, message = done.stdout.partition(" ")
+    assert message.startswith(f"writing 1 rows in '{path}': IO error")
+    assert message.endswith("File too large\n")
+    assert message.count("\n") == 1
+    store = RocksStore.open(path)
+    keys = [int.from_bytes(key, "big") for key, _ in store.scan("inv", b"", None)]
+    assert keys == list(range(1, int(flushed) + 1))
+    assert int(flushed) > 10
+    store.close()

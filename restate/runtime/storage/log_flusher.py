@@ -36,27 +36,27 @@ async def log_flusher(
     take_logs: number of the last write, and the logs with writes that are not durable yet. flushed: told the number once
     they are. The process ends with the context.
     """
-    helper: _Helper | None = None
-    starts = 0
+    helper = _Helper.start(directory)
+    starts = 1
 
     async def flush() -> None:
         nonlocal helper, starts
-        number, logs = take_logs()
-        if helper is None and starts < _MAX_STARTS and sys.platform == "linux":
-            starts += 1
-            helper = _Helper.start(directory)
         if helper is not None:
             try:
-                await helper.sync(logs)
+                # While it starts, the thread is faster.
+                if helper.ready():
+                    number, logs = take_logs()
+                    await helper.sync(logs)
+                    flushed(number)
+                    return
             except _HelperGone as error:
                 log.warning(
                     "the process that flushes the log ended (%s); flushing in a thread instead", error
                 )
                 helper.close()
-                helper = None
-            else:
-                flushed(number)
-                return
+                helper = _Helper.start(directory) if starts < _MAX_STARTS else None
+                starts += 1
+        take_logs()
         await trio.to_thread.run_sync(flush_in_thread)
 
     try:
@@ -77,10 +77,13 @@ class _Helper:
         self._process = process
         self._requests = requests
         self._answers = answers
+        self._ready = False
 
     @classmethod
     def start(cls, directory: Path) -> "_Helper | None":
-        """None, and a line in the log, if the system refuses. Blocks for less than a millisecond."""
+        """None where it is of no use or cannot be had. Blocks for less than a millisecond."""
+        if sys.platform != "linux":
+            return None
         child_requests, requests = os.pipe()
         answers, child_answers = os.pipe()
         try:
@@ -88,8 +91,6 @@ class _Helper:
                 [sys.executable, "-I", "-S", str(_PROGRAM), str(directory)],
                 stdin=child_requests,
                 stdout=child_answers,
-                # A Ctrl-C in the terminal is for the server, which still needs the log while it drains.
-                start_new_session=True,
             )
         except OSError as error:
             log.warning("cannot start the process that flushes the log (%s); flushing in a thread", error)
@@ -100,7 +101,20 @@ class _Helper:
             os.close(child_requests)
             os.close(child_answers)
         os.set_blocking(answers, False)
+        os.write(requests, b"\n")
         return cls(process, requests, answers)
+
+    def ready(self) -> bool:
+        """Whether it has started and waits for requests. Raises _HelperGone."""
+        if not self._ready:
+            try:
+                answer = os.read(self._answers, 4096)
+            except BlockingIOError:
+                return False
+            if not answer:
+                raise _HelperGone("it did not start")
+            self._ready = True
+        return True
 
     async def sync(self, logs: Sequence[int]) -> None:
         """Return once these logs are on disk. Raises _HelperGone; StorageError if the disk refuses."""
