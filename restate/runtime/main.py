@@ -21,7 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(list_config(config), end="")
             return 0
         settings = config.observability.log
-        telemetry.configure(settings.filter, settings.format, ansi=not settings.disable_ansi_codes)
+        telemetry.configure(
+            settings.filter, settings.format, ansi=False if settings.disable_ansi_codes else None
+        )
         _serve(config)
     except RestateError as error:
         return _failed(error)

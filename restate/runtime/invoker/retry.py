@@ -6,7 +6,6 @@ import random
 import trio
 
 from restate.runtime.engine.records import AttemptEffect, Failed, Paused
-from restate.runtime.errors import CODES
 from restate.runtime.invoker.effects import Effects
 from restate.runtime.invoker.failure import AttemptFailure
 from restate.runtime.invoker.route import Routes
@@ -72,15 +71,13 @@ def _report(run: Run, failure: AttemptFailure, consequence: str, level: int) -> 
     """One line that says which invocation, where, why, and what to do."""
     target = run.record.target
     related = f" at {failure.related}" if failure.related else ""
-    hint = CODES[failure.code].hint
     log.log(
         level,
-        "invocation error, %s: [%s] %s%s (hint: %s)",
+        "invocation error, %s: [%s] %s%s",
         consequence,
         failure.code,
         failure.message,
         related,
-        hint,
         extra={
             "invocation": format_invocation_id(run.id),
             "service": target.service,
