@@ -144,7 +144,10 @@ class RequestParser:
             if b"host" not in self._noted:
                 raise RequestRefused(400, "expected a Host header, got none")
         elif version != "1.0":
-            raise RequestRefused(505, f"expected HTTP/1.0 or HTTP/1.1, got HTTP/{version}")
+            # A request line without a version counts as 0.9.
+            raise RequestRefused(
+                400 if version == "0.9" else 505, f"expected HTTP/1.0 or HTTP/1.1, got HTTP/{version}"
+            )
         coding = self._noted.get(b"transfer-encoding")
         if coding is not None and coding.lower() != b"chunked":
             raise RequestRefused(501, "expected no transfer coding other than chunked")

@@ -26,6 +26,7 @@ _LAST_POSSIBLE_STREAM = 2**31 - 1
 _DRAIN_PING = b"draining"
 _ALIVE_PING = b"alive?\0\0"
 _FAILED = (500, [(b"content-type", b"text/plain")], b"Internal Server Error\n")
+_State = _h2.connection.ConnectionState
 _ErrorCodes = _h2.errors.ErrorCodes
 # What the state machine raises when a stream or the connection has ended meanwhile; jh2 adds KeyError.
 _GONE = (_h2.exceptions.ProtocolError, KeyError)
@@ -62,7 +63,7 @@ class H2Connection:
         self._heard = now  # when the client last sent something
         self._pinged: float | None = None  # since then it is silent though it was asked
         self._idle_since = now  # when the last stream ended
-        self._drain_started = False
+        self._drain_asked = trio.Event()
         self._drain_seen = trio.Event()  # the client has seen our first GOAWAY
         self._stream_ended = trio.Event()
         self._resets = Budget(limits.resets_per_interval, limits.interval)
@@ -72,15 +73,13 @@ class H2Connection:
 
     async def run(self, first: bytes) -> None:
         """Serve the connection, whose first bytes were read already. The caller closes the transport."""
-        try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                nursery.start_soon(self._write)
-                await self._read(first)
-                nursery.cancel_scope.cancel()
-        finally:
-            for stream in list(self._streams.values()):
-                stream.abandon()
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self._write)
+            nursery.start_soon(self._drain)
+            await self._read(first)
+            self._abandon_all()
+            nursery.cancel_scope.cancel()
 
     def tick(self, now: float) -> None:
         """Called every now and then: ping a silent client, end a dead or idle connection."""
@@ -98,9 +97,7 @@ class H2Connection:
 
     def begin_drain(self) -> None:
         """Refuse new streams and end with the last one."""
-        if not self._drain_started:
-            self._drain_started = True
-            self._nursery.start_soon(self._drain)
+        self._drain_asked.set()
 
     # For the streams. What is sent here is sent soon; nothing waits.
 
@@ -198,9 +195,14 @@ class H2Connection:
 
     async def _read(self, data: bytes) -> None:
         limits = self._limits
+        barren = 0  # bytes that the state machine keeps, because what they begin has not ended
         try:
             while data:
-                for event in self._h2.receive_data(data):
+                events = self._h2.receive_data(data)
+                barren = 0 if events else barren + len(data)
+                if barren > limits.control_backlog_bytes:
+                    raise _TooMuch("a frame or a header block has no end")
+                for event in events:
                     react = _REACTIONS.get(type(event))
                     if react is not None:
                         react(self, event)
@@ -302,11 +304,7 @@ class H2Connection:
             self._drain_seen.set()
 
     def _on_goaway(self, event: _h2.events.ConnectionTerminated) -> None:
-        # The client opens no more streams, but waits for those that are open; the state machine would refuse to
-        # answer them.
-        if event.error_code == _ErrorCodes.NO_ERROR:
-            self._h2.state_machine.state = _h2.connection.ConnectionState.SERVER_OPEN
-        self.begin_drain()
+        self.begin_drain()  # the client opens no more streams, but waits for those that are open
 
     def _count_control(self, event: Any) -> None:
         if not self._control.spend():
@@ -321,6 +319,11 @@ class H2Connection:
         if stream is not None:
             stream.abandon()
 
+    def _abandon_all(self) -> None:
+        """Nothing can be answered any longer."""
+        for stream in self._streams.values():
+            stream.abandon()
+
     def _wake_writers(self) -> None:
         for stream in self._streams.values():
             stream.wake_writer()
@@ -328,21 +331,27 @@ class H2Connection:
     # Writing.
 
     async def _write(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake = trio.Event()
-            self._writing = True
-            while data := self._take():
-                self._in_flight = len(data)
-                self._unsent = 0
-                await self._transport.send(data)
-                self._in_flight = 0
-                self._heard_meanwhile = 0
-                backlogged, self._backlogged = self._backlogged, []
-                for stream in backlogged:
-                    stream.wake_writer()
-            self._writing = False
-            self._written.set()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake = trio.Event()
+                self._writing = True
+                while data := self._take():
+                    await self._send(data)
+                self._writing = False
+                self._written.set()
+        finally:
+            self._abandon_all()
+
+    async def _send(self, data: bytes) -> None:
+        self._in_flight = len(data)
+        self._unsent = 0
+        await self._transport.send(data)
+        self._in_flight = 0
+        self._heard_meanwhile = 0
+        backlogged, self._backlogged = self._backlogged, []
+        for stream in backlogged:
+            stream.wake_writer()
 
     def _take(self) -> bytes:
         data: bytes = self._h2.data_to_send()
@@ -367,13 +376,12 @@ class H2Connection:
     # The end.
 
     async def _drain(self) -> None:
+        await self._drain_asked.wait()
         # The first GOAWAY only asks for no more streams. Those which the client sent before it saw that are still
-        # accepted; its answer to the ping tells that it has.
+        # accepted; its answer to the ping tells that it has. The ping goes first, because a client made of h2
+        # does not take anything after a GOAWAY.
+        self._h2.ping(_DRAIN_PING)
         self._go_away(_LAST_POSSIBLE_STREAM)
-        try:
-            self._h2.ping(_DRAIN_PING)
-        except _GONE:
-            self._drain_seen.set()
         with trio.move_on_after(self._limits.drain_ping_timeout):
             await self._drain_seen.wait()
         self._accepted = self._highest
@@ -410,6 +418,15 @@ _REACTIONS: dict[type, Any] = {
 }
 
 
+class _ConnectionState(_h2.connection.H2ConnectionStateMachine):
+    """After a GOAWAY of the client its open streams go on: in the original the connection is closed by it."""
+
+    _transitions = {  # noqa: RUF012 - a class variable there, too
+        **_h2.connection.H2ConnectionStateMachine._transitions,
+        (_State.SERVER_OPEN, _h2.connection.ConnectionInputs.RECV_GOAWAY): (None, _State.SERVER_OPEN),
+    }
+
+
 def _open_state_machine(limits: Limits) -> _h2.connection.H2Connection:
     """A state machine whose settings and windows are ready to be sent."""
     machine = _h2.connection.H2Connection(
@@ -422,6 +439,7 @@ def _open_state_machine(limits: Limits) -> _h2.connection.H2Connection:
             normalize_outbound_headers=False,
         )
     )
+    machine.state_machine = _ConnectionState()
     codes = _h2.settings.SettingCodes
     machine.local_settings = _h2.settings.Settings(
         client=False,

@@ -71,8 +71,10 @@ class H2Stream:
             self._writable = None
 
     def abandon(self) -> None:
-        """The client is gone: end the handler."""
+        """The client is gone: end the handler. One that is shielded gets ConnectionClosed instead."""
         self.lost = True
+        self.wake_reader()
+        self.wake_writer()
         self.scope.cancel()
 
 

@@ -1,0 +1,295 @@
+"""What must not end the server: each case costs at most its own connection, and the next client is served."""
+
+from collections.abc import Callable
+
+import pytest
+import trio
+import trio.testing
+from h2.errors import ErrorCodes
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+from restate.runtime.net.http import Request, Response
+from restate.runtime.net.limits import Limits
+from tests.support.net_server import echo, running
+
+
+async def early(request: Request, response: Response) -> None:
+    """Answers without reading the body."""
+    await response.send(200 if request.method == "GET" or request.target == b"/alive" else 413, [])
+
+
+async def test_data_after_an_early_answer() -> None:
+    async with running(early) as server, await server.connect_h2() as peer:
+        stream_id = peer.begin(b"POST", b"/", end=False)
+        await peer.flush()
+        await peer.answer(stream_id)
+        # The h2 package would not send on a stream that was reset.
+        for _ in range(300):
+            await peer.stream.send_all(DataFrame(stream_id, b"x" * 16_000).serialize())
+            await peer.exchange(b"GET", b"/")
+        assert peer.goaways == []
+        await server.still_serves()
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [(b"/\xc3\xa4", 400), (b"/\xff", 400), (b"/a b", 400), (b"/\x7f", 400), (b"no/slash", 400), (b"*", 400)],
+)
+async def test_a_path_that_is_no_path(path: bytes, status: int) -> None:
+    async with running() as server, await server.connect_h2() as peer:
+        assert (await peer.exchange(b"GET", path)).status == status
+        assert (await peer.exchange(b"POST", path, b"x")).status == status
+        assert (await peer.exchange(b"GET", b"/")).status == 200
+        await server.still_serves()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        [(b":method", b"GET"), (b":scheme", b"http")],
+        [(b":path", b"/"), (b":scheme", b"http")],
+        [(b":method", b"GET"), (b":path", b"/")],
+        [(b":method", b"GET"), (b":path", b""), (b":scheme", b"http")],
+        [(b":method", b"CONNECT"), (b":authority", b"a:1")],
+        [(b":method", b"GET"), (b":path", b"/"), (b":scheme", b"http"), (b":status", b"200")],
+        [(b":method", b"GET"), (b":method", b"PUT"), (b":path", b"/"), (b":scheme", b"http")],
+        [(b":method", b"G T"), (b":path", b"/"), (b":scheme", b"http")],
+        [(b":method", b"GET"), (b":path", b"/"), (b"a", b"b"), (b":scheme", b"http")],
+        [(b":method", b"GET"), (b":path", b"/"), (b":scheme", b"http"), (b"connection", b"close")],
+        [(b":method", b"GET"), (b":path", b"/"), (b":scheme", b"http"), (b"transfer-encoding", b"chunked")],
+        [(b":method", b"GET"), (b":path", b"/"), (b":scheme", b"http"), (b"te", b"gzip")],
+        [(b":method", b"GET"), (b":path", b"/"), (b":scheme", b"http"), (b"Upper", b"x")],
+        [(b":method", b"GET"), (b":path", b"/"), (b":scheme", b"http"), (b"", b"x")],
+        [(b":method", b"GET"), (b":path", b"/"), (b":scheme", b"http"), (b"a b", b"x")],
+        [(b":method", b"GET"), (b":path", b"/"), (b":scheme", b"http"), (b"x", b"a\r\nb: c")],
+        [(b":method", b"GET"), (b":path", b"/"), (b":scheme", b"http"), (b"x", b"a\0")],
+    ],
+)
+async def test_a_malformed_head_resets_its_stream(head: list[tuple[bytes, bytes]]) -> None:
+    async with running() as server, await server.connect_h2() as peer:
+        await peer.exchange(b"GET", b"/")
+        stream_id = peer.begin(b"GET", b"/taken", end=False)
+        peer.h2.clear_outbound_data_buffer()  # a frame of our own goes out for that stream
+        # The state of header compression is as before: nothing of the cleared block was new to both sides.
+        block = b"".join(_literal(name, value) for name, value in head)
+        await peer.stream.send_all(
+            HeadersFrame(stream_id, block, flags=["END_HEADERS", "END_STREAM"]).serialize()
+        )
+        answer = await peer.answer(stream_id)
+        assert (answer.status, answer.reset) == (0, ErrorCodes.PROTOCOL_ERROR)
+        await server.still_serves()
+
+
+def _literal(name: bytes, value: bytes) -> bytes:
+    """A header without compression."""
+    return bytes([0, len(name)]) + name + bytes([len(value)]) + value
+
+
+async def test_a_header_block_that_is_too_large_is_refused() -> None:
+    async with running(echo, Limits(header_block_bytes=10_000)) as server, await server.connect_h2() as peer:
+        large = [(b"x-%d" % number, b"y" * 100) for number in range(150)]
+        assert (await peer.exchange(b"GET", b"/", headers=large)).status == 431
+        many = [(b"x", b"")] * 600
+        assert (await peer.exchange(b"GET", b"/", headers=many)).status == 431
+        assert (await peer.exchange(b"GET", b"/")).status == 200
+
+
+async def test_a_header_block_far_too_large_ends_its_connection() -> None:
+    async with running() as server, await server.connect_h2() as peer:
+        peer.begin(b"GET", b"/", [(b"x-%d" % number, b"y" * 10_000) for number in range(100)])
+        await peer.sees_the_end()
+        await server.still_serves()
+
+
+async def test_more_streams_than_allowed() -> None:
+    async def handler(request: Request, response: Response) -> None:
+        if request.target == b"/wait":
+            await trio.sleep_forever()
+        await response.send(200, [])
+
+    async with running(handler, Limits(max_concurrent_streams=10)) as server:
+        async with await server.connect_h2() as peer:
+            for _ in range(20):
+                peer.begin(b"GET", b"/wait")
+            await peer.sees_the_end()
+        await server.still_serves()
+
+
+async def test_handlers_that_outlive_their_streams_count() -> None:
+    running_handlers = 0
+    most = 0
+    release = trio.Event()
+
+    async def handler(request: Request, response: Response) -> None:
+        nonlocal running_handlers, most
+        running_handlers += 1
+        most = max(most, running_handlers)
+        with trio.CancelScope(shield=True):
+            await release.wait()
+        running_handlers -= 1
+
+    async with (
+        running(handler, Limits(max_concurrent_streams=5)) as server,
+        await server.connect_h2() as peer,
+    ):
+        refused = 0
+        for _ in range(20):
+            stream_id = peer.begin(b"GET", b"/")
+            await peer.flush()
+            await trio.testing.wait_all_tasks_blocked()
+            with trio.move_on_after(0.005):
+                await peer.answer(stream_id)
+            if peer.answers[stream_id].reset == ErrorCodes.REFUSED_STREAM:
+                refused += 1
+            else:
+                peer.h2.reset_stream(stream_id)
+        assert (most, refused) == (5, 15)
+        release.set()
+
+
+async def test_requests_that_are_reset_at_once_leave_nothing() -> None:
+    begun = 0
+
+    async def handler(request: Request, response: Response) -> None:
+        nonlocal begun
+        begun += 1
+        await trio.sleep_forever()
+
+    async with (
+        running(handler, Limits(resets_per_interval=10_000)) as server,
+        await server.connect_h2() as peer,
+    ):
+        for _ in range(30):
+            for _ in range(100):
+                stream_id = peer.begin(b"GET", b"/")
+                peer.h2.reset_stream(stream_id)
+            await peer.flush()
+            await trio.testing.wait_all_tasks_blocked()
+        await trio.testing.wait_all_tasks_blocked()
+        assert peer.goaways == []
+        tasks = sum(
+            len(nursery.child_tasks) for task in server.work.child_tasks for nursery in task.child_nurseries
+        )
+        assert tasks < 5
+        assert begun < 100  # those of one read are gone before they begin
+
+
+async def test_a_flood_of_resets_ends_the_connection() -> None:
+    async with running(echo, Limits(resets_per_interval=100)) as server, await server.connect_h2() as peer:
+        for _ in range(150):
+            peer.h2.reset_stream(peer.begin(b"GET", b"/"))
+        await peer.sees_the_end()
+        assert peer.goaways[-1][1] == ErrorCodes.ENHANCE_YOUR_CALM
+        await server.still_serves()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        lambda stream: PingFrame(0, b"12345678"),
+        lambda stream: SettingsFrame(0, {4: 65_535}),
+        lambda stream: PriorityFrame(stream, depends_on=0, stream_weight=5),
+        lambda stream: DataFrame(stream, b""),
+    ],
+    ids=["ping", "settings", "priority", "empty data"],
+)
+async def test_a_flood_of_cheap_frames_ends_the_connection(frame: Callable[[int], Frame]) -> None:
+    async def handler(request: Request, response: Response) -> None:
+        if request.method == "POST" and request.target != b"/alive":
+            await trio.sleep_forever()
+        await response.send(200, [])
+
+    async with (
+        running(handler, Limits(control_frames_per_interval=500)) as server,
+        await server.connect_h2() as peer,
+    ):
+        stream_id = peer.begin(b"POST", b"/", end=False)
+        await peer.flush()
+        flood = frame(stream_id).serialize() * 2000
+        await peer.sees_the_end(flood)
+        await server.still_serves()
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [DataFrame(1, b"never opened")],
+        [HeadersFrame(1, b"\xff\xff\xff\xff\xff\xff\xff", flags=["END_HEADERS"])],
+        [HeadersFrame(2, b"\x82\x86\x84", flags=["END_HEADERS", "END_STREAM"])],
+        [ContinuationFrame(1, b"")],
+        [HeadersFrame(1, b"\x82\x86\x84"), PingFrame(0, b"12345678")],
+        [HeadersFrame(1, b"\x82\x86\x84")] + [ContinuationFrame(1, b"")] * 1000,
+        [WindowUpdateFrame(0, window_increment=2**31 - 1)],
+        [RstStreamFrame(1)],
+        [SettingsFrame(0, {5: 1})],
+    ],
+    ids=lambda frames: "+".join(type(frame).__name__ for frame in frames[:2]),
+)
+async def test_broken_frames_end_their_connection_only(frames: list[Frame]) -> None:
+    async with running() as server:
+        async with await server.connect_h2() as peer:
+            await peer.sees_the_end(b"".join(frame.serialize() for frame in frames))
+        await server.still_serves()
+
+
+async def test_garbage_after_the_preface() -> None:
+    async with running() as server:
+        async with await server.connect() as stream:
+            # This begins a frame of 16 MB, of which not much may be kept.
+            with trio.fail_after(5), pytest.raises(trio.BrokenResourceError):
+                await stream.send_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * (10 << 20))
+        await server.still_serves()
+
+
+async def test_a_body_that_is_not_as_long_as_declared() -> None:
+    async with running() as server:
+        async with await server.connect_h2() as peer:
+            with pytest.raises(EOFError):
+                await peer.exchange(b"POST", b"/", b"123", [(b"content-length", b"5")])
+        await server.still_serves()
+
+
+async def test_pings_from_a_client_that_does_not_read_are_bounded() -> None:
+    limits = Limits(control_frames_per_interval=10**9, control_backlog_bytes=10_000, write_timeout=0.3)
+
+    async def handler(request: Request, response: Response) -> None:
+        if request.target == b"/flood":
+            await response.start(200, [])
+            while True:
+                await response.write(b"x" * 16_384)
+        await response.send(200, [])
+
+    async with running(handler, limits) as server, await server.connect_h2() as peer:
+        peer.h2.increment_flow_control_window(2**31 - 1 - 65_535)
+        peer.h2.update_settings({4: 2**31 - 1})
+        peer.begin(b"GET", b"/flood")
+        await peer.flush()
+        pings = PingFrame(0, b"12345678").serialize() * 4000
+        # The server stops reading, and then it gives up: else this would not end.
+        with trio.fail_after(5), pytest.raises(trio.BrokenResourceError):
+            await peer.stream.send_all(pings * 2000)
+        await server.still_serves()
+
+
+async def test_a_crash_of_a_connection_is_logged_and_costs_nothing_else(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running() as server:
+        async with await server.connect_h2() as peer:
+            await peer.exchange(b"GET", b"/")
+            with monkeypatch.context() as patch:
+                patch.setattr("restate.runtime.net.h2_server.parse_head", None)
+                with pytest.raises(EOFError):
+                    await peer.exchange(b"GET", b"/")
+        await server.still_serves()
+    assert "crashed" in caplog.text
