@@ -1,7 +1,6 @@
 """The store on RocksDB, by rocksdict in raw mode."""
 
 import mmap
-import os
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -25,6 +24,7 @@ from rocksdict import (
 from restate.runtime.errors import RestateError, StorageDamaged, StorageFormatError, StorageLocked
 from restate.runtime.storage.api import META, TABLES, Flush, StorageError, Write
 from restate.runtime.storage.log_flusher import log_flusher
+from restate.runtime.storage.log_tracker import LogTracker
 
 FORMAT_VERSION = 1
 _FORMAT_KEY = b"format_version"
@@ -79,7 +79,7 @@ class RocksStore:
         self._tables = {name: db.get_column_family(name) for name in TABLES}
         self._handles = {name: db.get_column_family_handle(name) for name in TABLES}
         self._scans: WeakSet[_Scan] = WeakSet()
-        self._log = _CurrentLog(path)
+        self._log = LogTracker(path)
         self._writes = 0
         self._mark: mmap.mmap | None = None
 
@@ -240,63 +240,6 @@ class _Scan:
 
     def stop(self) -> None:
         self._rows = None
-
-
-class _CurrentLog:
-    """Which log files have writes that are not durable yet, so that somebody else than RocksDB can make them so.
-
-    RocksDB starts a new file when it begins to merge the old one into tables, and only inside of `write`. Each write makes
-    the file it goes to longer: if the current one has not grown, there is a newer one.
-    """
-
-    __slots__ = ("_directory", "_file", "_number", "_size", "_unflushed")
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        # Invariant: all writes since `take` went to these files, the last of which is `_number`.
-        self._unflushed: list[int] = []
-        self._number = -1
-        self._size = 0
-        self._file: int | None = None
-        self._follow()
-
-    def written(self) -> None:
-        """Call after each write."""
-        assert self._file is not None
-        # Twice as fast as fstat.
-        size = os.lseek(self._file, 0, os.SEEK_END)
-        if size == self._size:
-            self._unflushed += self._follow()
-        elif not self._unflushed:
-            self._unflushed.append(self._number)
-            self._size = size
-        else:
-            self._size = size
-
-    def take(self) -> list[int]:
-        """Numbers of the files with writes since the last call, oldest first."""
-        logs, self._unflushed = self._unflushed, []
-        return logs
-
-    def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    def _follow(self) -> list[int]:
-        """Turn to the newest file. Returns the numbers of those that are newer than the one so far."""
-        newer = sorted(
-            number for path in self._directory.glob("*.log") if (number := int(path.stem)) > self._number
-        )
-        if not newer:
-            raise StorageError(
-                f"expected a newer log than {self._number:06}.log in '{self._directory}', found none"
-            )
-        self.close()
-        self._number = newer[-1]
-        self._file = os.open(self._directory / f"{self._number:06}.log", os.O_RDONLY)
-        self._size = os.lseek(self._file, 0, os.SEEK_END)
-        return newer
 
 
 def _open_database(path: Path, options: RocksOptions) -> Rdict:
