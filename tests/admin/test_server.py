@@ -1,10 +1,13 @@
 """One real Hypercorn on a free port: what only the wire shows."""
 
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+import h2.config
+import h2.connection
 import httpx
 import pytest
 import trio
@@ -81,6 +84,28 @@ async def test_hostile_bytes_cost_only_their_own_connection() -> None:
         await admin.raw(b"GET /\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n")
         await admin.raw(b"POST /deployments HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999\r\n\r\nx")
         await admin.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 64)
+        assert await admin.healthy()
+
+
+async def test_an_upload_that_is_refused_early_costs_nobody_else() -> None:
+    async with running() as admin, httpx.AsyncClient(http1=False, http2=True) as client:
+        for _ in range(3):
+            with contextlib.suppress(httpx.HTTPError):
+                await client.post(
+                    f"http://127.0.0.1:{admin.port}/deployments",
+                    content=b" " * 2_000_000,
+                    headers={"content-type": "application/json"},
+                )
+        assert await admin.healthy()
+
+
+async def test_a_path_byte_that_is_no_text_costs_nobody_else() -> None:
+    async with running() as admin:
+        peer = h2.connection.H2Connection(h2.config.H2Configuration(validate_outbound_headers=False))
+        peer.initiate_connection()
+        head = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"x"), (b":path", b"/\xff")]
+        peer.send_headers(1, head, end_stream=True)
+        await admin.raw(peer.data_to_send())
         assert await admin.healthy()
 
 

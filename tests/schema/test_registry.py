@@ -3,7 +3,7 @@ import pytest
 from restate.runtime.model.ids import DeploymentId
 from restate.runtime.model.target import ServiceType
 from restate.runtime.schema.registry import Registry
-from restate.runtime.schema.rows import SchemaFormatError, deployment_key, deployment_row
+from restate.runtime.schema.rows import SchemaFormatError, decode_deployment, deployment_key, deployment_row
 from tests.schema.builders import deployment, names, registry, service
 
 
@@ -53,3 +53,16 @@ def test_a_row_of_another_format_is_refused_with_its_id(value: bytes) -> None:
     with pytest.raises(SchemaFormatError, match="dp_a") as caught:
         Registry.load(1, [(deployment_key(DeploymentId("dp_a")), value)])
     assert caught.value.code == "META0010"
+
+
+# Rows of the first release: whatever changes later must still read them.
+STORED = bytes.fromhex(
+    "019da464705f6101b6687474703a2f2f3132372e302e302e313a393038302faa4269646953747265616da8485454502f"
+    "322e30050701919aa153019199a361646401c393a32a2f2ac2c093b06170706c69636174696f6e2f6a736f6ec2c09bc0"
+    "c0c0c0c0c0c0c0c0c0c0c090c0a464705f6101c39bc0c0c0c0c0c0c0c0c0c0c0c090c29090c0c400"
+)
+
+
+def test_rows_of_the_first_release_are_read() -> None:
+    stored = deployment("dp_a", service("S", ServiceType.VIRTUAL_OBJECT, "add"))
+    assert decode_deployment(deployment_key(stored.id), STORED) == stored
