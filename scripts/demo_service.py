@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from datetime import timedelta
+from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -41,7 +42,17 @@ async def get(ctx: restate.ObjectSharedContext) -> int:
     return await ctx.get("total", type_hint=int) or 0
 
 
-app = restate.app([greeter, counter])
+services = restate.app([greeter, counter])
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """The services behind an answer to the web server's start and stop events: without it, SIGTERM hangs."""
+    if scope["type"] != "lifespan":
+        await services(scope, receive, send)
+        return
+    for event in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{event}.complete"})
 
 
 def main() -> None:
