@@ -177,7 +177,8 @@ class H2Peer:
                 normalize_outbound_headers=False,
             )
         )
-        # The h2 package takes nothing after a GOAWAY; a better client does.
+        # The h2 package takes nothing after a GOAWAY, and forgets what it has not sent; a better client does not.
+        self.h2.clear_outbound_data_buffer = lambda: None  # type: ignore[method-assign]
         machine = self.h2.state_machine
         go_on = (None, h2.connection.ConnectionState.CLIENT_OPEN)
         machine._transitions = {

@@ -198,6 +198,7 @@ class H2Connection:
         barren = 0  # bytes that the state machine keeps, because what they begin has not ended
         try:
             while data:
+                self._wake_if_needed()  # a GOAWAY in `data` would make the state machine forget what it holds
                 events = self._h2.receive_data(data)
                 barren = 0 if events else barren + len(data)
                 if barren > limits.control_backlog_bytes:
@@ -378,8 +379,8 @@ class H2Connection:
     async def _drain(self) -> None:
         await self._drain_asked.wait()
         # The first GOAWAY only asks for no more streams. Those which the client sent before it saw that are still
-        # accepted; its answer to the ping tells that it has. The ping goes first, because a client made of h2
-        # does not take anything after a GOAWAY.
+        # accepted; its answer to the ping tells that it has. The ping goes first: a client that is made of h2
+        # takes nothing after a GOAWAY (and forgets to answer the ping, so we wait in vain for a moment).
         self._h2.ping(_DRAIN_PING)
         self._go_away(_LAST_POSSIBLE_STREAM)
         with trio.move_on_after(self._limits.drain_ping_timeout):
