@@ -99,8 +99,7 @@ def test_a_short_sleep_needs_one_attempt(bed: Bed) -> None:
 
 
 def test_a_call_tree_three_deep_returns_every_level(bed: Bed) -> None:
-    leaf = {"depth": 1, "child": None}
-    assert answer(bed, "steps/tree", 3) == {"depth": 3, "child": {"depth": 2, "child": leaf}}
+    assert answer(bed, "steps/tree", 3) == {"depth": 3, "child": {"depth": 2, "child": {"depth": 1}}}
 
 
 def test_a_terminal_error_three_calls_down_reaches_the_caller(bed: Bed) -> None:

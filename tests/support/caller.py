@@ -48,7 +48,7 @@ class Reply:
 class Caller:
     """Usable from several threads. A context manager: it closes its connections."""
 
-    def __init__(self, server: Server, *, timeout_seconds: float = 30) -> None:
+    def __init__(self, server: Server, *, timeout_seconds: float = 15) -> None:
         self._server = server
         limits = httpx.Limits(max_connections=512, max_keepalive_connections=64)
         self._http = httpx.Client(timeout=timeout_seconds, limits=limits, trust_env=False)

@@ -94,10 +94,9 @@ const steps = restate.router({
     throw new restate.TerminalError(message, { errorCode: code });
   },
 
-  tree: async (ctx, depth) => {
-    const child = depth > 1 ? await ctx.rpc(stepsApi).tree(depth - 1) : null;
-    return { depth, child };
-  },
+  // The leaf has no `child`: the SDK fails on a null inside a result.
+  tree: async (ctx, depth) =>
+    depth > 1 ? { depth, child: await ctx.rpc(stepsApi).tree(depth - 1) } : { depth },
 
   treeFails: async (ctx, depth) => {
     if (depth <= 1) {
