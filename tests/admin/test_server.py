@@ -106,8 +106,8 @@ async def test_a_body_that_comes_after_the_refusal_costs_nobody_else(
         with trio.fail_after(2), contextlib.suppress(trio.BrokenResourceError):
             async for _ in stream:
                 pass
-        assert "a connection failed: (KeyError(1),)" in caplog.text
         assert await admin.healthy()
+        assert "a connection failed: (KeyError(1),)" in caplog.text
 
 
 async def test_a_path_byte_that_is_no_text_costs_nobody_else() -> None:
