@@ -208,6 +208,12 @@ async def test_an_address_without_scheme_is_modern_bad_request(admin: Admin, pre
 async def test_a_body_that_is_not_json(admin: Admin) -> None:
     response = await admin.client.post("/deployments", data="{", headers={"content-type": "application/json"})
     assert response.status_code == 400
+    lone = await admin.client.post(
+        "/deployments",
+        data='{"uri":"http://127.0.0.1:9080","metadata":{"a":"\\ud800"}}',
+        headers={"content-type": "application/json"},
+    )
+    assert lone.status_code == 400
     response = await admin.client.post("/deployments", data="{}", headers={"content-type": "text/plain"})
     assert response.status_code == 415
     response = await admin.client.post(

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from pathlib import Path
-
 import trio
 from quart import Blueprint, Response, g
 from quart_trio import QuartTrio

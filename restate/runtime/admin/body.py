@@ -1,10 +1,10 @@
 """Request bodies and parameters: attrs models read by cattrs, strictly, because clients rely on 422 for wrong shapes."""
 
-import json
 from typing import Any, TypeVar, get_origin
 
 import attrs
 import cattrs
+import msgspec
 from quart import request
 
 from restate.runtime.admin.errors import Refusal
@@ -65,8 +65,8 @@ async def read_body(model: type[T]) -> T:
         raise Refusal(415, "Expected request with `Content-Type: application/json`")
     raw = await request.get_data()
     try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        value = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refusal(400, f"Failed to parse the request body as JSON: {error}") from None
     if not isinstance(value, dict):
         raise Refusal(422, "Failed to deserialize the JSON body into the target type: expected an object")

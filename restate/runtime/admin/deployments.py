@@ -1,5 +1,6 @@
 """/deployments: create, list, read, remove."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -32,6 +33,8 @@ from restate.runtime.schema.registration import (
 )
 from restate.runtime.schema.registry import Registry
 from restate.runtime.schema.rows import Row
+
+log = logging.getLogger("restate.admin")
 
 T = TypeVar("T")
 
@@ -86,7 +89,10 @@ class _Routes:
             registration = self._decide(registry, asked, announcement, new_id)
             return registration, () if body.dry_run else registration.rows
 
-        return self._created(await _store(self._parts, decide))
+        registration = await _store(self._parts, decide)
+        if not body.dry_run:
+            _log_registration(registration.deployment)
+        return self._created(registration)
 
     def _request(self, body: CreateDeployment) -> Request:
         if body.uri is None:
@@ -173,6 +179,7 @@ class _Routes:
             return None, rows
 
         await _store(self._parts, decide)
+        log.info("removed deployment %s", wanted)
         return empty_response(202)
 
     def _find(self, text: str) -> Deployment:
@@ -193,6 +200,17 @@ async def _store(parts: Parts, decide: Callable[[Registry], tuple[T, tuple[Row, 
         result, rows = decide(registry)
         if not rows or await parts.partition.change_schema(registry.version, rows):
             return result
+
+
+def _log_registration(deployment: Deployment) -> None:
+    services = ", ".join(f"{service.name} (revision {service.revision})" for service in deployment.services)
+    log.info(
+        "registered %s deployment %s at %s: %s",
+        deployment.generation.name.lower(),
+        deployment.id,
+        deployment.uri,
+        services or "no services",
+    )
 
 
 def _unknown(deployment_id: DeploymentId) -> Refusal:

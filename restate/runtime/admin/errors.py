@@ -36,7 +36,8 @@ async def _refused(error: Refusal) -> Response:
 async def _failed(error: RestateError) -> Response:
     if isinstance(error, Overloaded):
         return error_response(503, error.message)
-    return error_response(error.http_status, error.message, error.code)
+    message = error.message if error.hint is None else f"{error.message}. {error.hint}"
+    return error_response(error.http_status, message, error.code)
 
 
 async def _by_framework(error: HTTPException) -> Response:
