@@ -1,7 +1,7 @@
 """Where an attempt goes and what its request looks like, decided from the registry and the invocation record."""
 
 from collections.abc import Callable
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import attrs
 
@@ -10,6 +10,7 @@ from restate.runtime.model.ids import DeploymentId, InvocationId, format_invocat
 from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.model.retry import RetryPolicy
 from restate.runtime.model.target import Generation, Target
+from restate.runtime.schema.address import join_path
 from restate.runtime.schema.deployment import Deployment, Service
 from restate.runtime.schema.options import Defaults, Effective, effective
 from restate.runtime.schema.registry import Registry
@@ -59,7 +60,7 @@ class Routes:
         key = (deployment.id, version, target.service, target.handler)
         route = self._known.get(key)
         if route is None:
-            path = request_path(deployment, f"/invoke/{target.service}/{target.handler}")
+            path = join_path(deployment.uri, f"/invoke/{target.service}/{target.handler}")
             route = self._known[key] = Route(deployment, version, path, self._options(deployment, target))
         return route
 
@@ -105,13 +106,6 @@ def _version(deployment: Deployment) -> int:
     if deployment.min_protocol_version >= _NEWEST_VERSION:
         return _NEWEST_VERSION
     return max(_OLDEST_VERSION, min(deployment.max_protocol_version, _PREFERRED_VERSION))
-
-
-def request_path(deployment: Deployment, suffix: str) -> bytes:
-    """`/base/` + `/invoke/S/h` = `/base/invoke/S/h`; the query of the deployment's URI is kept."""
-    parts = urlsplit(deployment.uri)
-    query = f"?{parts.query}" if parts.query else ""
-    return f"{parts.path.rstrip('/')}{suffix}{query}".encode()
 
 
 def request_headers(
