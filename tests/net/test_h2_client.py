@@ -204,12 +204,16 @@ async def test_bytes_not_yet_written_survive_a_goaway(stage: Stage) -> None:
     client = await stage.client()
     exchange, peer = await opened(stage, client)
     async with exchange:
-        # Nothing lets the writer run between this send and the arrival of the frame.
-        peer_bytes = peer.goaway_bytes(1)
-        await peer.stream.send_all(peer_bytes)
-        await exchange.send(b" still sent")
+        network_recovers = trio.Event()
+        stage.network.near[0].send_stream.send_all_hook = network_recovers.wait
+        await exchange.send(b" in the network")
+        await trio.testing.wait_all_tasks_blocked()
+        await exchange.send(b" not yet")
+        await peer.send_goaway(1)
+        await trio.testing.wait_all_tasks_blocked()
+        network_recovers.set()
         await exchange.end()
-        assert (await peer.complete()).body == b"hello still sent"
+        assert (await peer.complete()).body == b"hello in the network not yet"
 
 
 async def test_a_goaway_with_an_error_ends_its_streams(stage: Stage) -> None:
@@ -355,9 +359,10 @@ async def test_waiting_exchanges_can_be_given_up(stage: Stage) -> None:
     client = await stage.client(connections_per_authority=1)
     stage.nursery.start_soon(stage.echo, {SettingCodes.MAX_CONCURRENT_STREAMS: 1})
     held = await post(client)
-    with trio.move_on_after(0) as scope:
-        await post(client, b"never sent")
-    assert scope.cancelled_caught
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(post, client, b"never sent")
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
     held.abort()
     answers: list[bytes] = []
     await call(client, b"next", answers)
@@ -562,6 +567,15 @@ async def test_a_slow_peer_that_answers_pings_is_kept(
     async with exchange:
         await exchange.end()
         assert await read_all(exchange) == b"ok"
+
+
+async def test_a_ping_of_the_peer_is_answered(stage: Stage) -> None:
+    client = await stage.client()
+    _, peer = await opened(stage, client)
+    peer.h2.ping(b"are you?")
+    await peer.flush()
+    await trio.testing.wait_all_tasks_blocked()
+    assert peer.pongs == 1
 
 
 async def test_an_idle_connection_is_closed(stage: Stage, autojump_clock: trio.testing.MockClock) -> None:

@@ -14,6 +14,7 @@ import h2.settings
 import hyperframe.frame
 import trio
 import trio.testing
+from trio.testing import MemoryReceiveStream, MemorySendStream
 
 from restate.runtime.net.exchange import ConnectFailed
 from restate.runtime.net.origin import Origin
@@ -49,6 +50,7 @@ class H2Peer:
         self.stream = stream
         self.requests: dict[int, PeerRequest] = {}
         self.pings = 0
+        self.pongs = 0
         self.closed = False  # by the client
         self.goaway: int | None = None  # the error code of the client's GOAWAY
         self._settings = settings
@@ -94,6 +96,8 @@ class H2Peer:
                 self.requests[event.stream_id].reset_code = int(event.error_code)
             case h2.events.PingReceived():
                 self.pings += 1
+            case h2.events.PingAckReceived():
+                self.pongs += 1
             case h2.events.ConnectionTerminated():
                 self.goaway = int(event.error_code or 0)
 
@@ -207,7 +211,7 @@ class H2Peer:
 class Network:
     """Takes the place of `restate.runtime.net.client.dial`: each connection is a pair of memory streams.
 
-    refusing: new connections fail. alpn: the protocol that TLS origins negotiate.
+    refusing: new connections fail. alpn: the protocol that TLS origins negotiate. near: the client's ends.
     """
 
     def __init__(self) -> None:
@@ -215,6 +219,7 @@ class Network:
         self.alpn: str | None = None
         self.dialed = 0
         self.offered: list[tuple[str, ...]] = []
+        self.near: list[trio.StapledStream[MemorySendStream, MemoryReceiveStream]] = []
         self._send, self._receive = trio.open_memory_channel[trio.abc.Stream](100)
 
     async def dial(
@@ -227,6 +232,7 @@ class Network:
         if self.refusing:
             raise ConnectFailed(f"cannot connect to {origin}: refused by the test")
         near, far = trio.testing.memory_stream_pair()
+        self.near.append(near)
         self._send.send_nowait(far)
         return near, self.alpn
 
