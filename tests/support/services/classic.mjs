@@ -153,9 +153,12 @@ const steps = restate.router({
   },
 
   // All the steps at once: the kill -9 test's workload. Adds exactly 4 to the counter `key`.
-  flow: async (ctx, { key, name, ms }) => {
+  // The first `failures` attempts fail after the sleep.
+  flow: async (ctx, { key, name, ms, failures = 0 }) => {
+    count(name);
     const stamp = await ctx.sideEffect(async () => Date.now());
     await ctx.sleep(ms);
+    if (attempts.get(name) <= failures) throw new Error(`boom ${attempts.get(name)}`);
     await ctx.rpc(counterApi).add(key, 1);
     ctx.send(counterApi).add(key, 1);
     ctx.sendDelayed(counterApi, ms).add(key, 1);

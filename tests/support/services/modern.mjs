@@ -156,9 +156,12 @@ const steps = restate.service({
     },
 
     // All the steps at once: the kill -9 test's workload. Adds exactly 4 to the counter `key`.
-    flow: async (ctx, { key, name, ms }) => {
+    // The first `failures` attempts fail after the sleep.
+    flow: async (ctx, { key, name, ms, failures = 0 }) => {
+      count(name);
       const stamp = await ctx.run("stamp", () => Date.now());
       await ctx.sleep(ms);
+      if (attempts.get(name) <= failures) throw new Error(`boom ${attempts.get(name)}`);
       await ctx.objectClient(Counter, key).add(1);
       ctx.objectSendClient(Counter, key).add(1);
       ctx.objectSendClient(Counter, key).add(1, restate.rpc.sendOpts({ delay: ms }));

@@ -189,10 +189,16 @@ async def stuck(ctx: restate.Context, request: dict) -> None:
 
 @steps.handler("flow")
 async def flow(ctx: restate.Context, request: dict) -> dict:
-    """All the steps at once: the kill -9 test's workload. Adds exactly 4 to the counter `key`."""
+    """All the steps at once: the kill -9 test's workload. Adds exactly 4 to the counter `key`.
+
+    The first `failures` attempts fail after the sleep.
+    """
     key, name = request["key"], request["name"]
+    attempts[name] += 1
     stamp = await ctx.run_typed("stamp", lambda: time.time_ns())
     await ctx.sleep(ms(request["ms"]))
+    if attempts[name] <= request.get("failures", 0):
+        raise RuntimeError(f"boom {attempts[name]}")
     await ctx.object_call(add, key=key, arg=1)
     ctx.object_send(add, key=key, arg=1)
     ctx.object_send(add, key=key, arg=1, send_delay=ms(request["ms"]))
