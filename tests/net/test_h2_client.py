@@ -204,8 +204,7 @@ async def test_bytes_not_yet_written_survive_a_goaway(stage: Stage) -> None:
     client = await stage.client()
     exchange, peer = await opened(stage, client)
     async with exchange:
-        network_recovers = trio.Event()
-        stage.network.near[0].send_stream.send_all_hook = network_recovers.wait
+        network_recovers = stage.network.hold(0)
         await exchange.send(b" in the network")
         await trio.testing.wait_all_tasks_blocked()
         await exchange.send(b" not yet")

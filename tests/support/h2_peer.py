@@ -211,7 +211,7 @@ class H2Peer:
 class Network:
     """Takes the place of `restate.runtime.net.client.dial`: each connection is a pair of memory streams.
 
-    refusing: new connections fail. alpn: the protocol that TLS origins negotiate. near: the client's ends.
+    refusing: new connections fail. alpn: the protocol that TLS origins negotiate.
     """
 
     def __init__(self) -> None:
@@ -219,7 +219,7 @@ class Network:
         self.alpn: str | None = None
         self.dialed = 0
         self.offered: list[tuple[str, ...]] = []
-        self.near: list[trio.StapledStream[MemorySendStream, MemoryReceiveStream]] = []
+        self._near: list[trio.StapledStream[MemorySendStream, MemoryReceiveStream]] = []
         self._send, self._receive = trio.open_memory_channel[trio.abc.Stream](100)
 
     async def dial(
@@ -232,10 +232,24 @@ class Network:
         if self.refusing:
             raise ConnectFailed(f"cannot connect to {origin}: refused by the test")
         near, far = trio.testing.memory_stream_pair()
-        self.near.append(near)
+        self._near.append(near)
         self._send.send_nowait(far)
         return near, self.alpn
 
     async def accept(self) -> trio.abc.Stream:
         """The service's side of the next connection."""
         return await self._receive.receive()
+
+    def hold(self, number: int) -> trio.Event:
+        """Let the client's writes on a connection wait until the event is set."""
+        released = trio.Event()
+        sender = self._near[number].send_stream
+        deliver = sender.send_all_hook
+        assert deliver is not None
+
+        async def wait_and_deliver() -> None:
+            await released.wait()
+            await deliver()
+
+        sender.send_all_hook = wait_and_deliver
+        return released
