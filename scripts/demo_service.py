@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from datetime import timedelta
-from typing import Any
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -42,24 +41,14 @@ async def get(ctx: restate.ObjectSharedContext) -> int:
     return await ctx.get("total", type_hint=int) or 0
 
 
-services = restate.app([greeter, counter])
-
-
-async def app(scope: Any, receive: Any, send: Any) -> None:
-    """The services behind an answer to the web server's start and stop events: without it, SIGTERM hangs."""
-    if scope["type"] != "lifespan":
-        await services(scope, receive, send)
-        return
-    for event in ("startup", "shutdown"):
-        await receive()
-        await send({"type": f"lifespan.{event}.complete"})
+app = restate.app([greeter, counter])
 
 
 def main() -> None:
-    """Serve on the loopback interface until a signal comes."""
+    """Serve on the loopback interface until Ctrl-C (the SDK takes SIGTERM for itself, and goes on)."""
     config = Config()
     config.bind = [f"127.0.0.1:{sys.argv[1]}"]
-    config.loglevel = "WARNING"
+    config.loglevel = "ERROR"
     asyncio.run(serve(app, config))
 
 

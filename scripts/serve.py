@@ -128,16 +128,20 @@ class Demo:
         return ", ".join(f"{name} ended with status {status}" for name, status in ends if status is not None)
 
     def _stop(self) -> None:
-        # The service first: attempts of the server then end at once instead of waiting out the grace period.
-        for child in reversed(self._children):
-            if child.poll() is None:
-                child.terminate()
-        for child in reversed(self._children):
-            try:
-                child.wait(_STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        if not self._children:
+            return
+        server, *services = self._children
+        if server.poll() is None:
+            server.terminate()
+        # After its first request the Python SDK takes SIGTERM for itself and the service goes on; it has nothing to save.
+        for service in services:
+            service.kill()
+            service.wait()
+        try:
+            server.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
 
 
 def _base_dir(options: list[str]) -> Path:

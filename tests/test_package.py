@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -122,8 +123,8 @@ def test_the_commands_answer(python: Path, tmp_path: Path) -> None:
 def test_the_server_runs_a_service_of_the_sdk_from_the_same_environment(python: Path, tmp_path: Path) -> None:
     service_port = free_port()
     with (
-        running(python.with_name("restate-server"), *any_ports(), cwd=tmp_path),
-        running(python, ROOT / "scripts" / "demo_service.py", service_port, cwd=tmp_path),
+        running(python, ROOT / "scripts" / "demo_service.py", service_port, cwd=tmp_path, stop=signal.SIGINT),
+        running(python.with_name("restate-server"), *any_ports(), cwd=tmp_path, stop=signal.SIGTERM),
     ):
         ports = wait_for(lambda: json.loads((tmp_path / "target" / "ports.json").read_text()))
         wait_for(lambda: connect(service_port))
@@ -154,12 +155,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(*command: object, cwd: Path) -> Iterator[None]:
-    """A child process for the time of a block; it must end by itself on SIGTERM."""
+def running(*command: object, cwd: Path, stop: signal.Signals) -> Iterator[None]:
+    """A child process for the time of a block; it must end by itself on the signal."""
     child = subprocess.Popen([str(part) for part in command], cwd=cwd, env=clean_environment())
     try:
         yield
-        child.terminate()
+        child.send_signal(stop)
         child.wait(20)
     finally:
         child.kill()
