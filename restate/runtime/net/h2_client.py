@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import trio
 
-from restate.runtime.net._h2 import config, connection, errors, events, exceptions, settings
+from restate.runtime.net._h2 import errors, events, exceptions
 from restate.runtime.net.exchange import (
     ClientError,
     ClientLimits,
@@ -22,56 +22,13 @@ from restate.runtime.net.exchange import (
     ResponseHead,
 )
 from restate.runtime.net.h2_exchange import H2Exchange, error_name
+from restate.runtime.net.h2_machine import H2Machine
 
 READ_SIZE = 64 << 10
 # So many bytes may wait for the writer; the rest stays with the exchanges, which makes their senders wait.
 MAX_BACKLOG_BYTES = 256 << 10
 FLUSH_TIMEOUT_S = 1.0
 LARGEST_FIRST_FRAME = 16384
-_State = connection.ConnectionState
-_Input = connection.ConnectionInputs
-
-
-class _StateMachine(connection.H2ConnectionStateMachine):
-    """Stays open after a GOAWAY, because the streams up to its last stream id may still finish.
-
-    h2 itself closes at once: the next DATA frame is then an error, even one in the same read.
-    """
-
-    _transitions = connection.H2ConnectionStateMachine._transitions | {
-        (state, _Input.RECV_GOAWAY): (None, state) for state in (_State.IDLE, _State.CLIENT_OPEN)
-    }
-
-
-class _H2(connection.H2Connection):
-    """h2's connection without three habits that hurt a client with many streams."""
-
-    def __init__(self, limits: ClientLimits) -> None:
-        super().__init__(
-            config.H2Configuration(
-                client_side=True,
-                header_encoding=None,
-                validate_outbound_headers=False,
-                normalize_outbound_headers=False,
-            )
-        )
-        self.state_machine = _StateMachine()
-        self.local_settings = settings.Settings(
-            client=True,
-            initial_values={
-                settings.SettingCodes.ENABLE_PUSH: 0,
-                settings.SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
-                settings.SettingCodes.MAX_HEADER_LIST_SIZE: limits.header_list_bytes,
-            },
-        )
-        self.decoder.max_header_list_size = limits.header_list_bytes
-
-    def clear_outbound_data_buffer(self) -> None:
-        """h2 drops unsent frames when a GOAWAY arrives; those of streams that may finish are still due."""
-
-    @property
-    def has_output(self) -> bool:
-        return bool(self._data_to_send)
 
 
 class H2Connection:
@@ -84,7 +41,7 @@ class H2Connection:
         self._stream = stream
         self._limits = limits
         self._on_change = on_change
-        self._h2 = _H2(limits)
+        self._h2 = H2Machine(limits)
         # Invariant: each of these has its `connection` and `stream_id` set to this connection and its key.
         self.exchanges: dict[int, H2Exchange] = {}
         self._blocked: dict[int, H2Exchange] = {}  # those with bytes that no window or backlog had room for
