@@ -463,9 +463,9 @@ async def test_an_aborted_exchange_frees_its_slot_and_its_windows(stage: Stage) 
         await trio.testing.wait_all_tasks_blocked()
         exchange.abort()
         exchange.abort()
+        await peer.data(stream_id, bytes(16_000))  # the peer does not know of the reset yet
         with pytest.raises(StreamReset, match="given up on this side"):
             await exchange.receive()
-        # Bytes that were on the way when the stream was reset count as well.
         exchange = await post(client)
         await peer.request(number + 1)
         assert (await peer.request(number)).reset_code == ErrorCodes.CANCEL

@@ -175,6 +175,7 @@ class H2Connection:
     def _forget(self, stream_id: int) -> None:
         self.exchanges.pop(stream_id, None)
         self._blocked.pop(stream_id, None)
+        self._h2.forget_if_closed(stream_id)
         if not self.exchanges:
             self._used_at = trio.current_time()
         self._on_change()
