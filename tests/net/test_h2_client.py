@@ -454,16 +454,15 @@ async def test_an_aborted_exchange_frees_its_slot_and_its_windows(stage: Stage) 
     await opening.done.wait()
     exchange = opening.value
     assert isinstance(exchange, Exchange)
-    for number in range(10):
+    for number in range(20):
         stream_id = 2 * number + 1
         await peer.request(number)
         await peer.head(stream_id)
-        for _ in range(3):
-            await peer.data(stream_id, bytes(16_000))
+        await peer.data(stream_id, bytes(16_000))
         await trio.testing.wait_all_tasks_blocked()
         exchange.abort()
         exchange.abort()
-        await peer.data(stream_id, bytes(16_000))  # the peer does not know of the reset yet
+        await peer.data(stream_id, bytes(4_000))  # the peer does not know of the reset yet
         with pytest.raises(StreamReset, match="given up on this side"):
             await exchange.receive()
         exchange = await post(client)
