@@ -53,7 +53,7 @@ async def test_a_hundred_streams_at_once() -> None:
 
 async def test_many_requests_on_one_connection() -> None:
     async with running() as server, await server.connect_h2() as peer:
-        for _ in range(30):
+        for _ in range(20):
             ids = [peer.begin(b"GET", b"/") for _ in range(50)]
             await peer.flush()
             for stream_id in ids:
@@ -63,7 +63,7 @@ async def test_many_requests_on_one_connection() -> None:
 
 async def test_a_large_body_both_ways() -> None:
     async with running() as server, await server.connect_h2() as peer:
-        body = bytes(range(256)) * 40_000
+        body = bytes(range(256)) * 10_000
         assert (await peer.exchange(b"POST", b"/", body)).body == body
 
 
@@ -309,7 +309,7 @@ async def test_padding_is_given_back() -> None:
         running(echo, Limits(connection_window_bytes=100_000)) as server,
         await server.connect_h2() as peer,
     ):
-        for _ in range(1000):
+        for _ in range(500):
             stream_id = peer.begin(b"POST", b"/", end=False)
             peer.h2.send_data(stream_id, b"x", end_stream=True, pad_length=255)
             await peer.flush()
@@ -408,11 +408,29 @@ async def test_a_silent_client_is_pinged_and_then_left() -> None:
     async with running(handler, limits) as server, await server.connect_h2() as peer:
         peer.begin(b"GET", b"/")
         await peer.flush()
-        with trio.move_on_after(0.4):
+        with trio.move_on_after(0.2):
             while not peer.closed:
                 await peer.pump()  # answers the pings
         assert not peer.closed
         assert not cancelled.is_set()
         with trio.fail_after(2):
             await cancelled.wait()
+        await server.left_alone()
+
+
+async def test_a_tick_after_a_protocol_error_is_harmless() -> None:
+    async def handler(request: Request, response: Response) -> None:
+        await response.start(200, [])
+        while True:
+            await response.write(b"x" * 16_384)
+
+    limits = Limits(ping_after=0, tick=0.03, linger_timeout=0.1)
+    async with running(handler, limits) as server, await server.connect_h2() as peer:
+        # The writer is stuck, so the last words of the server take their time.
+        peer.h2.increment_flow_control_window(2**31 - 1 - 65_535)
+        peer.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 2**31 - 1})
+        peer.begin(b"GET", b"/")
+        await peer.flush()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        await peer.stream.send_all(b"\0\0\1\0\0\0\0\0\x63x")  # DATA on a stream that was never opened
         await server.left_alone()

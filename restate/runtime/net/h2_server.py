@@ -92,18 +92,13 @@ class H2Connection:
                 self._nursery.cancel_scope.cancel()
         elif now - self._heard > limits.ping_after:
             self._pinged = now
-            self._h2.ping(_ALIVE_PING)
-            self.wake()
+            self._ping(_ALIVE_PING)
 
     def begin_drain(self) -> None:
         """Refuse new streams and end with the last one."""
         self._drain_asked.set()
 
     # For the streams. What is sent here is sent soon; nothing waits.
-
-    def wake(self) -> None:
-        """Let the writer send what the state machine holds."""
-        self._wake.set()
 
     def room(self, stream: H2Stream) -> int:
         """How many bytes of body may be sent now. If none, the stream will be woken. Raises ConnectionClosed."""
@@ -381,7 +376,7 @@ class H2Connection:
         # The first GOAWAY only asks for no more streams. Those which the client sent before it saw that are still
         # accepted; its answer to the ping tells that it has. The ping goes first: a client that is made of h2
         # takes nothing after a GOAWAY (and forgets to answer the ping, so we wait in vain for a moment).
-        self._h2.ping(_DRAIN_PING)
+        self._ping(_DRAIN_PING)
         self._go_away(_LAST_POSSIBLE_STREAM)
         with trio.move_on_after(self._limits.drain_ping_timeout):
             await self._drain_seen.wait()
@@ -394,6 +389,13 @@ class H2Connection:
         self._transport.send_eof()
         await trio.sleep(self._limits.linger_timeout)  # the reader ends the connection when the client does
         self._nursery.cancel_scope.cancel()
+
+    def _ping(self, data: bytes) -> None:
+        try:
+            self._h2.ping(data)
+        except _GONE:
+            return  # a protocol error has ended the connection, whose last words are on their way
+        self._wake.set()
 
     def _go_away(self, last_stream: int) -> None:
         # close_connection() of the state machine would stop the streams in progress.

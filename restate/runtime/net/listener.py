@@ -24,7 +24,7 @@ from restate.runtime.net.http import ConnectionClosed, Handler, Peer
 from restate.runtime.net.limits import Limits
 from restate.runtime.net.transport import SocketTransport, Transport
 
-__all__ = ["Drain", "Limits", "Listener", "bind", "serve", "serve_connection"]
+__all__ = ["Drain", "Limits", "Listener", "accept", "bind", "serve", "serve_connection"]
 
 log = logging.getLogger("restate.net")
 
@@ -216,7 +216,7 @@ async def serve(
             task_status.started(listener.address)
             while True:
                 await drain.fewer_than(limits.max_connections)
-                for sock, peer in await _accept(listener.socket, limits.max_connections - drain.connections):
+                for sock, peer in await accept(listener.socket, limits.max_connections - drain.connections):
                     transport = SocketTransport(sock, limits.write_timeout)
                     client = _Client(transport, handler, limits, peer)
                     drain.add(client)
@@ -254,7 +254,7 @@ async def _run_client(client: _Client, transport: Transport, drain: Drain) -> No
         drain.remove(client)
 
 
-async def _accept(listening: Socket, most: int) -> list[tuple[Socket, Peer]]:
+async def accept(listening: Socket, most: int) -> list[tuple[Socket, Peer]]:
     """Wait for connections and take those that are there. Raises OSError if the listener itself is broken."""
     await trio.lowlevel.wait_readable(listening)
     accepted: list[tuple[Socket, Peer]] = []
