@@ -255,7 +255,10 @@ async def _run_client(client: _Client, transport: Transport, drain: Drain) -> No
 
 
 async def accept(listening: Socket, most: int) -> list[tuple[Socket, Peer]]:
-    """Wait for connections and take those that are there. Raises OSError if the listener itself is broken."""
+    """Wait for connections and take those that are there, at most `most`; non-blocking sockets, with their peers.
+
+    For servers of other protocols, too. Raises OSError if the listener itself is broken.
+    """
     await trio.lowlevel.wait_readable(listening)
     accepted: list[tuple[Socket, Peer]] = []
     while len(accepted) < most:
