@@ -31,6 +31,7 @@ CLIENT = IngressSink(1)
 
 def invocation_id(name: str) -> InvocationId:
     """A readable id: 8 zero bytes, then the name, 16 bytes."""
+    assert len(name) <= 16, "an id has 16 bytes after its partition key"
     return InvocationId(bytes(8) + name.encode().rjust(16, b"."))
 
 

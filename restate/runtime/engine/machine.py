@@ -83,22 +83,19 @@ class Machine:
         else:
             now_ms = last_now_ms
         turn = Turn(now_ms, tables, self._attempts)
+        backlog = not outbox.is_empty(tables)
         _APPLY[type(record)](turn, record)
         if turn.messages:
             self._deliver(turn)
-        if isinstance(record, DrainOutbox) and not outbox.is_empty(tables):
+        if not outbox.is_empty(tables) and (not backlog or isinstance(record, DrainOutbox)):
             turn.actions.append(DrainLater())
         return turn.actions
 
     def _deliver(self, turn: Turn) -> None:
         """Apply what the record has sent, and what that sends, in order; the rest goes to the outbox."""
-        backlog = not outbox.is_empty(turn.tables)
-        left = 0 if backlog else self._message_limit
+        left = self._message_limit if outbox.is_empty(turn.tables) else 0
         while turn.messages and left:
             message = turn.messages.popleft()
             _APPLY[type(message)](turn, message)
             left -= 1
-        if turn.messages:
-            outbox.put(turn.tables, turn.messages)
-            if not backlog:
-                turn.actions.append(DrainLater())
+        outbox.put(turn.tables, turn.messages)
