@@ -46,7 +46,15 @@ from restate.runtime.storage.api import Store
 from restate.runtime.storage.commit import Committer
 from restate.runtime.storage.rocksdb import RocksStore
 from restate.runtime.tables.api import Tables
-from restate.runtime.wiring import client_limits, listener_limits, option_defaults, rocks_options
+from restate.runtime.wiring import (
+    client_limits,
+    client_proxy,
+    client_trust,
+    identity,
+    listener_limits,
+    option_defaults,
+    rocks_options,
+)
 
 log = logging.getLogger("restate.app")
 
@@ -120,6 +128,10 @@ class _Server:
         self._store = store
         self._clock = SystemClock()
         self._ids = SystemIds()
+        self._client = Client(
+            client_limits(config), ssl_context=client_trust(config), proxy=client_proxy(config)
+        )
+        self._identity = identity(config, self._clock)
         self._defaults = option_defaults(config)
         self._partition = Partition(queue_limit=config.engine.queue_limit)
         self._stopping = trio.Event()
@@ -154,7 +166,7 @@ class _Server:
         self, storage: trio.Nursery, engine: trio.Nursery, work: trio.Nursery
     ) -> Supervisor:
         config, partition, reader = self._config, self._partition, self._reader
-        client = Client(client_limits(config))
+        client = self._client
         routes = Routes(lambda: partition.schema, self._defaults)
         task = AttemptTask(
             client=client,
@@ -164,6 +176,7 @@ class _Server:
             reader=reader,
             clock=self._clock,
             config=config.invoker,
+            identity=self._identity,
         )
         supervisor = Supervisor(
             work,
@@ -188,7 +201,6 @@ class _Server:
         await engine.start(client.run)
         await engine.start(processor.run)
         engine.start_soon(timers.run)
-        self._client = client
         return supervisor
 
     async def _start_ports(self, engine: trio.Nursery, work: trio.Nursery, drain: Drain) -> None:
@@ -216,7 +228,7 @@ class _Server:
         await server.serve(
             self._ports.admin.socket,
             partition=self._partition,
-            discovery=Discovery(self._client, self._config.discovery),
+            discovery=Discovery(self._client, self._config.discovery, self._identity),
             config=self._config,
             clock=self._clock,
             ids=self._ids,

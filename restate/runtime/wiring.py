@@ -1,11 +1,21 @@
 """From the one configuration to each part's own limits. No part below `app` knows the tree of another one."""
 
+import logging
+import ssl
+
 from restate.runtime.config import Config
+from restate.runtime.errors import ConfigError
+from restate.runtime.model.clock import Clock
 from restate.runtime.model.target import Generation
 from restate.runtime.net.client import ClientLimits
 from restate.runtime.net.limits import Limits
+from restate.runtime.net.proxy import Proxy
 from restate.runtime.schema.options import Defaults, OptionDefaults
+from restate.runtime.service_protocol.identity import Identity
+from restate.runtime.signing_key import load_signing_key
 from restate.runtime.storage.rocksdb import RocksOptions
+
+log = logging.getLogger("restate.app")
 
 
 def listener_limits(config: Config) -> Limits:
@@ -47,6 +57,40 @@ def client_limits(config: Config) -> ClientLimits:
         stream_window_bytes=net.client_stream_window_bytes,
         connection_window_bytes=net.client_connection_window_bytes,
         header_list_bytes=net.header_size_limit,
+    )
+
+
+def client_trust(config: Config) -> ssl.SSLContext | None:
+    """Of the configured file; None means the system's. Raises ConfigError."""
+    path = config.net.client_ca_file
+    if path is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:  # ssl.SSLError is one
+        reason = "it holds none" if isinstance(error, ssl.SSLError) else f"cannot read it: {error.strerror}"
+        raise ConfigError(
+            f"net.client_ca_file: expected certificates in PEM form in {path}, but {reason}"
+        ) from error
+
+
+def client_proxy(config: Config) -> Proxy | None:
+    """Where requests to http:// deployments go."""
+    net = config.net
+    if net.client_proxy is None:
+        return None
+    log.info("http:// deployments are called through the proxy %s", net.client_proxy)
+    return Proxy.of(net.client_proxy, net.client_no_proxy or "")
+
+
+def identity(config: Config, clock: Clock) -> Identity:
+    """Who we are to services. Raises ConfigError."""
+    path = config.invoker.request_identity_private_key_pem_file
+    key = None if path is None else load_signing_key(path)
+    if key is not None:
+        log.info("requests to services are signed; the public key is %s", key.id)
+    return Identity(
+        config.cluster_name, clock, key, expiration_ms=config.invoker.request_identity_expiration_ms
     )
 
 

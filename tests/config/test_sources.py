@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,57 @@ def test_the_environment_takes_the_names_of_both_generations(tmp_path: Path) -> 
     assert (config.retry_policy.max_attempts, config.retry_policy.initial_interval_ms) == (3, 7)
     assert config.observability.log.filter == "error"
     assert config.sources["observability.log.filter"] == "environment RESTATE_LOG_FILTER as log_filter"
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "setting", "value"),
+    [
+        ("cluster-name", "here", "cluster_name", "here"),
+        (
+            "request-identity-private-key-pem-file",
+            "/k",
+            "invoker.request_identity_private_key_pem_file",
+            Path("/k"),
+        ),
+        (
+            "worker.invoker.request-identity-private-key-pem-file",
+            "/k",
+            "invoker.request_identity_private_key_pem_file",
+            Path("/k"),
+        ),
+        (
+            "worker.invoker.request-identity-expiration",
+            "2m",
+            "invoker.request_identity_expiration_ms",
+            120_000,
+        ),
+        ("worker.invoker.service_client.http.proxy_uri", "http://p:1/", "net.client_proxy", "http://p:1/"),
+        ("meta.service_client.http.proxy_uri", "https://p", "net.client_proxy", "https://p"),
+        ("worker.invoker.http-proxy", "p:1", "net.client_proxy", "http://p:1"),
+        ("http-proxy", "http://name:secret@p:1", "net.client_proxy", "http://p:1"),
+        ("no-proxy", "a,b", "net.client_no_proxy", "a,b"),
+    ],
+)
+def test_settings_about_calling_services_have_the_names_of_both_generations(
+    tmp_path: Path, name: str, raw: str, setting: str, value: object
+) -> None:
+    assert attrgetter(setting)(loaded(tmp_path, {name: raw})) == value
+
+
+def test_exceptions_of_the_proxy_may_be_a_list(tmp_path: Path) -> None:
+    (tmp_path / "restate.toml").write_text('no-proxy = ["a", "10.0.0.0/8"]')
+    assert loaded(tmp_path).net.client_no_proxy == "a,10.0.0.0/8"
+    (tmp_path / "restate.toml").write_text("no-proxy = [1]")
+    assert "no-proxy (restate.toml): expected a single value" in refusal(tmp_path)
+
+
+def test_the_variables_that_all_programs_read_win_over_ours(tmp_path: Path) -> None:
+    env = {"RESTATE_NET__CLIENT_PROXY": "http://ours", "HTTP_PROXY": "http://theirs", "no_proxy": "a"}
+    config = loaded(tmp_path, env=env)
+    assert (config.net.client_proxy, config.net.client_no_proxy) == ("http://theirs", "a")
+    assert config.sources["net.client_no_proxy"] == "environment no_proxy as no_proxy"
+    assert loaded(tmp_path, env={"HTTP_PROXY": ""}).net.client_proxy is None
+    assert loaded(tmp_path, {"net.client_proxy": "http://line"}, env).net.client_proxy == "http://line"
 
 
 def test_variables_of_other_programs_are_left_alone(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from restate.runtime.config.values import (
     read_factor,
     read_flag,
     read_size,
+    read_url,
 )
 
 
@@ -111,3 +112,24 @@ def test_any_raw_value_gives_a_value_or_a_value_error(raw: object) -> None:
     ):
         with contextlib.suppress(ValueError):
             reader(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "url"),
+    [
+        ("http://proxy:3128", "http://proxy:3128"),
+        (" https://[::1]:1/path?query ", "https://[::1]:1/path"),
+        ("proxy:3128", "http://proxy:3128"),
+        ("http://name:secret@proxy", "http://proxy"),
+    ],
+)
+def test_a_url_has_a_scheme_and_no_secrets(raw: object, url: str) -> None:
+    assert read_url(raw) == url
+
+
+@pytest.mark.parametrize(
+    "raw", ["", "socks5://proxy", "http://", "http://a:99999", "http://a:0", "http://a b", "é", 80, None]
+)
+def test_what_is_no_url_is_refused(raw: object) -> None:
+    with pytest.raises(ValueError, match="expected an address such as"):
+        read_url(raw)

@@ -23,7 +23,9 @@ from restate.runtime.net.client import (
 from restate.runtime.pb import discovery_pb2, ext_pb2
 from restate.runtime.schema.registration import Announcement
 from restate.runtime.service_protocol.discovery import CLASSIC_TYPE, MODERN_ACCEPT, MODERN_TYPES
+from restate.runtime.service_protocol.identity import Identity
 from tests.schema.classic import contract, file, file_set
+from tests.support.clock import TrioClock
 
 URI = "http://127.0.0.1:9080/base?x=1"
 MANIFEST = b'{"protocolMode":"BIDI_STREAM","minProtocolVersion":5,"maxProtocolVersion":7,"services":[]}'
@@ -112,7 +114,8 @@ def classic_reply(**changes: Any) -> Reply:
 
 
 async def discover(client: Client, uri: str = URI, **arguments: Any) -> Announcement:
-    return await Discovery(client, config.Discovery(response_size_limit=100_000)).discover(uri, **arguments)
+    settings = config.Discovery(response_size_limit=100_000)
+    return await Discovery(client, settings, Identity("test", TrioClock())).discover(uri, **arguments)
 
 
 async def refused(client: Client, **arguments: Any) -> DeploymentError:
@@ -125,7 +128,12 @@ async def test_a_modern_deployment_answers_the_first_question() -> None:
     client = ScriptedClient(Reply(headers={"x-restate-server": "sdk/1"}))
     found = await discover(client, headers=[("a", "b")])
     assert client.asked == [
-        ("GET", b"/base/discover?x=1", {b"accept": MODERN_ACCEPT.encode(), b"a": b"b"}, "2"),
+        (
+            "GET",
+            b"/base/discover?x=1",
+            {b"accept": MODERN_ACCEPT.encode(), b"a": b"b", b"x-restate-cluster-name": b"test"},
+            "2",
+        ),
     ]
     assert (found.generation, found.http_version, found.sdk_version) == (
         Generation.MODERN,
@@ -183,6 +191,13 @@ async def test_a_status_that_no_classic_sdk_gives_is_reported_at_once() -> None:
     client = ScriptedClient(Reply(403, "text/plain", b""))
     assert (await refused(client)).code == "META0003"
     assert client.methods == ["GET"]
+
+
+async def test_a_deployment_that_asks_who_we_are_is_explained() -> None:
+    assert (
+        "request_identity_private_key_pem_file"
+        in (await refused(ScriptedClient(Reply(401, None, b"")))).message
+    )
 
 
 @pytest.mark.parametrize("trouble", [Reply(503, None, b""), Reply(429, None, b""), ConnectFailed("refused")])

@@ -34,6 +34,29 @@ async def test_a_call_gets_the_output_of_its_handler(nursery: trio.Nursery) -> N
     nursery.cancel_scope.cancel()
 
 
+async def test_headers_come_in_the_order_of_the_official_server(nursery: trio.Nursery) -> None:
+    async def add(sdk: Conversation) -> None:
+        await sdk.replay()
+        sdk.output(b"1")
+
+    rig = Rig(nursery, add)
+    await rig.start()
+    await rig.call("Counter", "add", b"", key="a/b")
+
+    (conversation,) = rig.client.conversations
+    content_type = b"application/vnd.restate.invocation.v6"
+    (invocation,) = (value for name, value in conversation.headers if name == b"x-restate-invocation-id")
+    assert conversation.headers == [
+        (b"content-type", content_type),
+        (b"accept", content_type),
+        (b"x-restate-invocation-id", invocation),
+        (b"x-restate-service-key", b"a%2Fb"),
+        (b"x-own", b"1"),
+        (b"x-restate-cluster-name", b"test"),
+    ]
+    nursery.cancel_scope.cancel()
+
+
 async def test_the_request_is_ended_as_soon_as_the_terminal_message_came(nursery: trio.Nursery) -> None:
     ended = trio.Event()
 
@@ -176,6 +199,11 @@ async def test_an_invocation_is_paused_when_attempts_run_out_and_the_policy_paus
 @pytest.mark.parametrize(
     ("status", "code", "text"),
     [
+        (
+            401,
+            "RT0012",
+            "unexpected http status code: 401 Unauthorized; if the service checks request identity",
+        ),
         (404, "RT0012", "unexpected http status code: 404 Not Found"),
         (500, "RT0012", "unexpected http status code: 500 Internal Server Error"),
         (413, "RT0019", "service replied with content too large"),

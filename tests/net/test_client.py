@@ -1,13 +1,8 @@
-"""How the client chooses a protocol, and what it does with real sockets and TLS."""
+"""How the client chooses a protocol, and what it does with real sockets. `test_tls` has the secured ones."""
 
-import shlex
-import shutil
 import socket
-import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 import trio
@@ -178,59 +173,21 @@ async def test_a_port_that_takes_no_tls_is_a_connect_failure(client: Client, nur
     async def nonsense(stream: trio.SocketStream) -> None:
         await stream.send_all(b"220 not TLS\r\n")
 
-    port = await _listen(nursery, nonsense)
+    port = await listen(nursery, nonsense)
     with pytest.raises(ConnectFailed, match="cannot connect to https://127"):
         await get(client, f"https://127.0.0.1:{port}")
 
 
 async def test_exchanges_over_sockets(client: Client, nursery: trio.Nursery) -> None:
-    h2_port = await _listen(nursery, answer_h2)
-    h1_port = await _listen(nursery, answer_h1)
+    h2_port = await listen(nursery, answer_h2)
+    h1_port = await listen(nursery, answer_h1)
     assert await get(client, f"http://127.0.0.1:{h2_port}") == b"h2"
     assert await get(client, f"http://127.0.0.1:{h1_port}", "1.1") == b"h1"
     # The peer has closed the connection that was kept.
     assert await get(client, f"http://127.0.0.1:{h1_port}", "1.1") == b"h1"
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
-@pytest.mark.slow
-async def test_tls_negotiates_by_alpn(tmp_path: Path, nursery: trio.Nursery) -> None:
-    served = _certificate(tmp_path)
-    trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
-    client = Client(ssl_context=trust)
-    await nursery.start(client.run)
-
-    async def serve(stream: trio.SocketStream) -> None:
-        secure = trio.SSLStream(stream, served, server_side=True)
-        await secure.do_handshake()
-        if secure.selected_alpn_protocol() == "h2":
-            await answer_h2(secure)
-        else:
-            await answer_h1(secure)
-
-    port = await _listen(nursery, serve)
-    assert await get(client, f"https://127.0.0.1:{port}") == b"h2"
-    assert await get(client, f"https://127.0.0.1:{port}", "1.1") == b"h1"
-    nursery.cancel_scope.cancel()
-
-
-def _certificate(folder: Path) -> ssl.SSLContext:
-    subprocess.run(
-        shlex.split(
-            "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out cert.pem"
-            " -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
-        ),
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    return context
-
-
-async def _listen(nursery: trio.Nursery, handler: object) -> int:
+async def listen(nursery: trio.Nursery, handler: object) -> int:
     """Serve connections on a free port, until the test ends; gives the port."""
 
     async def guarded(stream: trio.SocketStream) -> None:

@@ -24,8 +24,12 @@ class Process:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log_path: Path) -> None:
         self.log_path = log_path
-        # An outer RESTATE_ setting must not leak into what a test measures.
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("RESTATE_")}
+        # An outer setting or proxy must not leak into what a test measures.
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("RESTATE_") and name.lower() not in ("http_proxy", "no_proxy")
+        }
         with log_path.open("ab") as log:
             self._child = subprocess.Popen(
                 command,

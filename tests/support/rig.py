@@ -32,6 +32,7 @@ from restate.runtime.partition.timers import Timers
 from restate.runtime.schema.addressing import address
 from restate.runtime.schema.deployment import Deployment, Handler, ProtocolType, Service
 from restate.runtime.schema.rows import deployment_row
+from restate.runtime.service_protocol.identity import Identity
 from restate.runtime.storage.commit import Committer
 from restate.runtime.storage.memory import MemoryStore
 from restate.runtime.tables.api import Tables
@@ -230,6 +231,7 @@ class Rig:
             reader=reader,
             clock=self.clock,
             config=self.config.invoker,
+            identity=Identity("test", self.clock),
         )
         self.supervisor = Supervisor(
             self.nursery,
@@ -270,6 +272,7 @@ class Rig:
             id=deployment_id,
             generation=Generation.MODERN,
             uri="http://service.test:9080/",
+            additional_headers=(("x-own", "1"),),
             protocol_type=self._protocol_type,
             http_version="HTTP/2.0",
             min_protocol_version=5,

@@ -33,6 +33,8 @@ _BY_GENERATION: dict[str, Callable[[Config, Generation], str]] = {
 
 _UNSET = {
     "ingress.advertised_endpoint": "the bound address",
+    "invoker.request_identity_private_key_pem_file": "requests are not signed",
+    "net.client_ca_file": "the system's certificates",
     "invoker.eager_state_size_limit": "as invoker.message_size_limit",
 }
 

@@ -43,6 +43,15 @@ _KEYS = {
     "worker.num_timers_in_memory_limit": "engine.timers_in_memory",
     "engine.num_timers_in_memory_limit": "engine.timers_in_memory",
     "shutdown_timeout": "shutdown_grace_period",
+    "request_identity_private_key_pem_file": "invoker.request_identity_private_key_pem_file",
+    "request_identity_expiration": "invoker.request_identity_expiration",
+    "invoker.service_client.http.proxy_uri": "net.client_proxy",
+    "meta.service_client.http.proxy_uri": "net.client_proxy",
+    "invoker.proxy_uri": "net.client_proxy",
+    "invoker.http_proxy": "net.client_proxy",
+    "http_proxy": "net.client_proxy",
+    "invoker.no_proxy": "net.client_no_proxy",
+    "no_proxy": "net.client_no_proxy",
     "log_filter": "observability.log.filter",
     "log_format": "observability.log.format",
     "log_disable_ansi_codes": "observability.log.disable_ansi_codes",
@@ -53,10 +62,19 @@ def _parent(path: object) -> object:
     return str(Path(path).parent) if isinstance(path, str) else path
 
 
+def _joined(entries: object) -> object:
+    if isinstance(entries, list) and all(isinstance(entry, str) for entry in entries):
+        return ",".join(entries)
+    return entries
+
+
 TRANSLATIONS: dict[str, Callable[[object], object]] = {
     # Upstream's classic generation names a directory inside of what we call base_dir.
     "meta.storage_path": _parent,
     "worker.storage_rocksdb.path": _parent,
+    # Upstream takes a list as well as text.
+    "no_proxy": _joined,
+    "worker.invoker.no_proxy": _joined,
 }
 """How the value under another name becomes the value of the setting, where it differs."""
 

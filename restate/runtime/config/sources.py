@@ -49,6 +49,7 @@ def load(
     for source in (
         _from_file(path) if path is not None else iter(()),
         _from_environment(env),
+        _from_proxy_variables(env),
         (_Given(name, text, "command line") for name, text in overrides.items()),
     ):
         _take(source, values, origins)
@@ -120,6 +121,14 @@ def _from_environment(env: Mapping[str, str]) -> Iterator[_Given]:
             continue
         name = variable.removeprefix(_ENVIRONMENT_PREFIX).lower().replace("__", ".")
         yield _Given(name, text, f"environment {variable}")
+
+
+def _from_proxy_variables(env: Mapping[str, str]) -> Iterator[_Given]:
+    """What programs agree upon. Upstream lets them win over its own variables."""
+    for variable in ("HTTP_PROXY", "NO_PROXY"):
+        name = variable if env.get(variable) else variable.lower()
+        if env.get(name):
+            yield _Given(variable.lower(), env[name], f"environment {name}")
 
 
 def _file_to_read(config_file: Path | None, env: Mapping[str, str], cwd: Path) -> Path | None:

@@ -23,6 +23,7 @@ from restate.runtime.config.values import (
     OnMaxAttempts,
     RetryType,
     Size,
+    Url,
 )
 from restate.runtime.model.retry import RetryPolicy
 from restate.runtime.model.target import Generation
@@ -81,6 +82,10 @@ class Invoker:
     """How long the rest of a response may take after its last message."""
     protocol_v7: bool = False
     """Whether service protocol version 7 is picked where the SDK offers it."""
+    request_identity_private_key_pem_file: Path | None = None
+    """One ed25519 key (PKCS#8) that requests to modern services are signed with; None: they are not signed."""
+    request_identity_expiration_ms: Millis = 60_000
+    """How long a signature is valid, and how far clocks may be apart."""
 
     def inactivity_timeout_of(self, generation: Generation) -> int:
         """Milliseconds, for deployments of the generation."""
@@ -242,6 +247,12 @@ class Net:
     client_ping_timeout_ms: Millis = 20_000
     client_stream_window_bytes: Size = 2 * MIB
     client_connection_window_bytes: Size = 16 * MIB
+    client_ca_file: Path | None = None
+    """Certificates (PEM) of the authorities that https:// deployments are trusted by, instead of the system's."""
+    client_proxy: Url | None = None
+    """HTTP proxy that requests to http:// deployments are sent to, with :authority or Host unchanged."""
+    client_no_proxy: str | None = None
+    """Names, addresses and networks that are called directly, separated by commas."""
 
 
 @attrs.frozen
@@ -266,6 +277,7 @@ class Config:
 
     base_dir: Path = Path("target")
     bind_ip: Ip = _LOOPBACK
+    cluster_name: str = "localcluster"
     partitions: Count = 24
     shutdown_grace_period_ms: Millis = 60_000
     node_ctrl: NodeCtrl = NodeCtrl()

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 import cattrs
@@ -26,6 +27,7 @@ Factor = Annotated[float, "factor"]
 Attempts = Annotated[int | Literal["unlimited"], "attempts"]
 LogFilter = Annotated[str, "log filter"]
 Ip = Annotated[str, "ip"]
+Url = Annotated[str, "url"]
 LogFormat = Literal["pretty", "compact", "json"]
 OnMaxAttempts = Literal["pause", "kill"]
 RetryType = Literal["exponential", "fixed_delay", "none"]
@@ -36,6 +38,7 @@ _SIZE_UNITS = {"": 1, "b": 1} | {
     for power, letter in enumerate("kmgt", start=1)
     for suffix, base in (("b", 1000), ("ib", 1024))
 }
+_URL = re.compile(r"[\x21-\x7e]+")
 _MAX_SIZE = 2**53
 
 
@@ -145,6 +148,18 @@ def read_text(raw: object) -> str:
     return raw.strip()
 
 
+def read_url(raw: object) -> str:
+    """An http:// or https:// address; without a scheme it is http. A user and password in it are dropped."""
+    text = raw.strip() if isinstance(raw, str) else ""
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and _URL.fullmatch(text):
+            return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    except ValueError:
+        pass
+    raise ValueError(f"expected an address such as 'http://proxy.example:3128', got {raw!r}")
+
+
 def read_log_filter(raw: object) -> str:
     """A filter such as `warn,restate=info`, kept as text."""
     text = read_text(raw)
@@ -179,6 +194,7 @@ def _converter() -> cattrs.Converter:
         (Attempts, read_attempts),
         (LogFilter, read_log_filter),
         (Ip, read_ip),
+        (Url, read_url),
         (LogFormat, _reader_of_choice("pretty", "compact", "json")),
         (OnMaxAttempts, _reader_of_choice("pause", "kill")),
         (RetryType, _reader_of_choice("exponential", "fixed_delay", "none")),

@@ -19,6 +19,7 @@ from restate.runtime.service_protocol.discovery import (
     parse_classic,
     parse_modern,
 )
+from restate.runtime.service_protocol.identity import IDENTITY_REFUSED, Identity
 
 RETRY_DELAYS_S = (0.1, 0.2, 0.4, 0.8)
 """Before each further try. The official command-line client gives up after 13 s, so they end early."""
@@ -55,8 +56,9 @@ class _Answer:
 class Discovery:
     """The handle. The time limit of `settings` is for all questions of one registration, retries included."""
 
-    def __init__(self, client: Client, settings: config.Discovery) -> None:
+    def __init__(self, client: Client, settings: config.Discovery, identity: Identity) -> None:
         self._client = client
+        self._identity = identity
         self._timeout_s = settings.request_timeout_ms / 1000
         self._response_size_limit = settings.response_size_limit
 
@@ -89,7 +91,9 @@ class Discovery:
         """Retried while the deployment seems to be starting or overloaded. Raises DeploymentError."""
         for delay_s in (*RETRY_DELAYS_S, None):
             try:
-                answer = await self._ask(uri, "GET", [("accept", MODERN_ACCEPT), *headers], http_version)
+                answer = await self._ask(
+                    uri, "GET", [("accept", MODERN_ACCEPT), *headers], http_version, signed=True
+                )
                 if answer.status not in _RETRIED or delay_s is None:
                     return answer
             except ClientError as error:
@@ -112,8 +116,12 @@ class Discovery:
         except ClientError:
             return None
 
-    async def _ask(self, uri: str, method: str, headers: Headers, http_version: HttpVersion) -> _Answer:
+    async def _ask(
+        self, uri: str, method: str, headers: Headers, http_version: HttpVersion, *, signed: bool = False
+    ) -> _Answer:
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+        if signed:
+            encoded += self._identity.headers("/discover")
         path = join_path(uri, "/discover")
         try:
             exchange = await self._client.open(
@@ -145,9 +153,11 @@ def _refusal(uri: str, answer: _Answer) -> DeploymentError:
             f"expected one of the content types {expected} from {uri}, got {answer.content_type or 'none'!r}",
             code="META0013",
         )
+    unidentified = f"; {IDENTITY_REFUSED}" if answer.status == 401 else ""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
     body = answer.body[:_SHOWN_BODY_BYTES].decode(errors="replace")
     return DeploymentError(
-        f"the deployment at {uri} answered the discovery with status {answer.status}, headers {headers}, body {body!r}",
+        f"the deployment at {uri} answered the discovery with status {answer.status}, headers {headers}, body {body!r}"
+        f"{unidentified}",
         code="META0003",
     )

@@ -8,12 +8,14 @@ import attrs
 from restate.runtime.model import codes
 from restate.runtime.net.client import ClientError, ResponseHead
 from restate.runtime.service_protocol.attempt import AttemptError
+from restate.runtime.service_protocol.identity import IDENTITY_REFUSED
 from restate.runtime.service_protocol.received import ErrorReceived
 
 _GATEWAY_DOWN = frozenset({502, 504})
 _RATE_LIMITED = frozenset({429, 503})
 _REASONS = {
     400: "Bad Request",
+    401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
     413: "Content Too Large",
@@ -120,7 +122,8 @@ def _from_status(head: ResponseHead, content_type: str, now_ms: int) -> AttemptF
     if status == 413:
         return AttemptFailure(code="RT0019", message="service replied with content too large", status=status)
     code = "RT0012" if content_type.startswith("application/vnd.") else "RT0006"
-    return AttemptFailure(code=code, message=f"unexpected http status code: {text}", status=500)
+    unidentified = f"; {IDENTITY_REFUSED}" if status == 401 else ""
+    return AttemptFailure(code=code, message=f"unexpected http status code: {text}{unidentified}", status=500)
 
 
 def _retry_after_ms(value: bytes | None, now_ms: int) -> int | None:

@@ -14,6 +14,7 @@ from restate.runtime.schema.address import join_path
 from restate.runtime.schema.deployment import Deployment, Service
 from restate.runtime.schema.options import Defaults, Effective, effective
 from restate.runtime.schema.registry import Registry
+from restate.runtime.service_protocol.identity import Identity
 
 CLASSIC_VERSION = 1
 _NEWEST_VERSION = 7
@@ -38,9 +39,13 @@ class Route:
 class Routes:
     """Chooses routes from the published schema; keeps what it computed until the schema changes."""
 
-    def __init__(self, schema: Callable[[], Registry], defaults: Defaults) -> None:
+    def __init__(
+        self, schema: Callable[[], Registry], defaults: Defaults, *, protocol_v7: bool = False
+    ) -> None:
+        """protocol_v7: pick version 7 wherever an SDK offers it."""
         self._schema = schema
         self._defaults = defaults
+        self._preferred_version = _NEWEST_VERSION if protocol_v7 else _PREFERRED_VERSION
         self._registry = schema()
         self._known: dict[tuple[str, int, str, str], Route] = {}
 
@@ -54,7 +59,9 @@ class Routes:
             self._registry = registry
             self._known.clear()
         deployment, version = (
-            _pinned(registry, record) if record.pin is not None else _latest(registry, record)
+            _pinned(registry, record)
+            if record.pin is not None
+            else _latest(registry, record, self._preferred_version)
         )
         target = record.target
         key = (deployment.id, version, target.service, target.handler)
@@ -88,7 +95,7 @@ def _pinned(registry: Registry, record: InvocationRecord) -> tuple[Deployment, i
     return deployment, record.pin.protocol_version
 
 
-def _latest(registry: Registry, record: InvocationRecord) -> tuple[Deployment, int]:
+def _latest(registry: Registry, record: InvocationRecord, preferred_version: int) -> tuple[Deployment, int]:
     latest = registry.deployment_of(record.target.service)
     if latest is None or latest.generation is not record.target.generation:
         raise AttemptFailure(
@@ -96,27 +103,37 @@ def _latest(registry: Registry, record: InvocationRecord) -> tuple[Deployment, i
             message=f"no deployment of service '{record.target.service}' is registered; register one, and the"
             " invocation goes on",
         )
-    return latest, _version(latest)
+    return latest, _version(latest, preferred_version)
 
 
-def _version(deployment: Deployment) -> int:
-    """The highest common version up to 6; 7 only for an SDK that speaks nothing older (settled.md #23)."""
+def _version(deployment: Deployment, preferred: int) -> int:
+    """The highest common version up to the preferred one; a newer one only for an SDK that speaks nothing older.
+
+    Registration has made sure that there is a common version (settled.md #23).
+    """
     if deployment.generation is Generation.CLASSIC:
         return CLASSIC_VERSION
-    if deployment.min_protocol_version >= _NEWEST_VERSION:
-        return _NEWEST_VERSION
-    return max(_OLDEST_VERSION, min(deployment.max_protocol_version, _PREFERRED_VERSION))
+    highest = min(deployment.max_protocol_version, preferred)
+    return min(max(highest, deployment.min_protocol_version, _OLDEST_VERSION), _NEWEST_VERSION)
 
 
 def request_headers(
-    deployment: Deployment, invocation: InvocationId, record: InvocationRecord, content_type: str
+    deployment: Deployment,
+    invocation: InvocationId,
+    record: InvocationRecord,
+    content_type: str,
+    identity: Identity,
 ) -> list[tuple[bytes, bytes]]:
     """In the order the official server sends them (service-protocol.md §4.2); the deployment's own are appended."""
     encoded_type = content_type.encode()
     headers = [(b"content-type", encoded_type), (b"accept", encoded_type)]
-    if deployment.generation is Generation.MODERN:
+    target = record.target
+    modern = deployment.generation is Generation.MODERN
+    if modern:
         headers.append((b"x-restate-invocation-id", format_invocation_id(invocation).encode()))
-        if record.target.key is not None:
-            headers.append((b"x-restate-service-key", quote(record.target.key, safe="").encode()))
+        if target.key is not None:
+            headers.append((b"x-restate-service-key", quote(target.key, safe="").encode()))
     headers += [(name.encode(), value.encode()) for name, value in deployment.additional_headers]
+    if modern:
+        headers += identity.headers(f"/invoke/{target.service}/{target.handler}", target.key)
     return headers

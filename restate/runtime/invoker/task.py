@@ -26,6 +26,7 @@ from restate.runtime.model.invocation import Pin
 from restate.runtime.model.target import Generation, HandlerType, Target
 from restate.runtime.net.client import Client, ClientError, Exchange
 from restate.runtime.service_protocol.attempt import Attempt, AttemptError, StartInfo
+from restate.runtime.service_protocol.identity import Identity
 from restate.runtime.service_protocol.received import (
     AwaitingOnReceived,
     CommandReceived,
@@ -53,6 +54,7 @@ class AttemptTask:
         reader: Tables,
         clock: Clock,
         config: InvokerConfig,
+        identity: Identity,
     ) -> None:
         self._client = client
         self._routes = routes
@@ -61,6 +63,7 @@ class AttemptTask:
         self._reader = reader
         self._clock = clock
         self._config = config
+        self._identity = identity
 
     async def attempt(self, run: Run, *, ended: Callable[[Run], None], opened: Callable[[Run], None]) -> None:
         """Run one attempt up to its terminal effect, then read the rest of the stream. Raises AttemptFailure.
@@ -141,7 +144,7 @@ class AttemptTask:
             route.deployment.uri,
             "POST",
             route.path,
-            request_headers(route.deployment, run.id, run.record, content_type),
+            request_headers(route.deployment, run.id, run.record, content_type, self._identity),
             body=first,
             end=end,
             http_version="1.1" if route.deployment.http_version == "HTTP/1.1" else "2",

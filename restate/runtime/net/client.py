@@ -25,6 +25,7 @@ from restate.runtime.net.h1_client import H1Pool
 from restate.runtime.net.h2_exchange import H2Exchange
 from restate.runtime.net.origin import Origin, dial
 from restate.runtime.net.pool import Pool
+from restate.runtime.net.proxy import Proxy
 
 __all__ = [
     "Client",
@@ -54,13 +55,19 @@ class Client:
     """Opens exchanges while `run` is running.
 
     ssl_context: trust for https:// deployments; the system's certificates when None. The client sets its ALPN list.
+    proxy: gets what it carries.
     """
 
     def __init__(
-        self, limits: ClientLimits | None = None, *, ssl_context: ssl.SSLContext | None = None
+        self,
+        limits: ClientLimits | None = None,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._limits = limits or ClientLimits()
         self._ssl_context = ssl_context
+        self._proxy = proxy
         self._nursery: trio.Nursery | None = None
         self._origins: dict[str, Origin] = {}
         self._h2_pools: dict[Origin, Pool] = {}
@@ -164,13 +171,27 @@ class Client:
         return pool
 
     async def _dial_h2(self, origin: Origin) -> trio.abc.Stream:
-        stream, protocol = await dial(
-            origin, self._ssl_context, ("h2", "http/1.1"), self._limits.connect_timeout_s
-        )
-        if origin.scheme == "https" and protocol != "h2":
+        stream, peer, protocol = await self._dial(origin, ("h2", "http/1.1"))
+        if peer.scheme == "https" and protocol != "h2":
             await trio.aclose_forcefully(stream)
-            raise ProtocolFailure(f"{origin} does not offer HTTP/2 by ALPN", processed=False, http1_peer=True)
+            raise ProtocolFailure(f"{peer} does not offer HTTP/2 by ALPN", processed=False, http1_peer=True)
         return stream
+
+    async def _dial(
+        self, origin: Origin, protocols: tuple[str, ...]
+    ) -> tuple[trio.abc.Stream, Origin, str | None]:
+        """A stream, to whom it leads, and the protocol found by ALPN."""
+        peer = origin if self._proxy is None else self._proxy.peer(origin)
+        if self._ssl_context is None and peer.scheme == "https":
+            # Reading the system's certificates takes long enough to be felt by everybody else.
+            self._ssl_context = await trio.to_thread.run_sync(ssl.create_default_context)
+        try:
+            stream, protocol = await dial(peer, self._ssl_context, protocols, self._limits.connect_timeout_s)
+        except ConnectFailed as error:
+            if peer is origin:
+                raise
+            raise ConnectFailed(f"the proxy for {origin}: {error}") from error
+        return stream, peer, protocol
 
     def _h1_pool(self, origin: Origin) -> H1Pool:
         pool = self._h1_pools.get(origin)
@@ -178,9 +199,7 @@ class Client:
 
             async def dial_h1() -> trio.abc.Stream:
                 self._running()
-                stream, _ = await dial(
-                    origin, self._ssl_context, ("http/1.1",), self._limits.connect_timeout_s
-                )
+                stream, _, _ = await self._dial(origin, ("http/1.1",))
                 return stream
 
             pool = self._h1_pools[origin] = H1Pool(self._limits, origin, dial_h1)

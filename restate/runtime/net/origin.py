@@ -10,6 +10,10 @@ import trio
 
 from restate.runtime.net.exchange import ConnectFailed
 
+# OpenSSL's X509_V_ERR_... for a chain that ends nowhere, or in a certificate that is not trusted.
+_UNKNOWN_AUTHORITY = frozenset((18, 19, 20, 21))
+_NOT_TLS = frozenset(("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNEXPECTED_MESSAGE"))
+
 
 @attrs.frozen
 class Origin:
@@ -42,7 +46,7 @@ async def dial(
 ) -> tuple[trio.abc.Stream, str | None]:
     """Open a stream to `origin`, with TLS when its scheme asks for it, within `timeout_s`.
 
-    protocols: offered by ALPN, best first. Gives the stream and the protocol that was negotiated; the caller
+    context: for https; its list of protocols is replaced. protocols: offered by ALPN, best first. Gives the stream and the protocol that was negotiated; the caller
     closes the stream. ConnectFailed: everything that can go wrong.
     """
     try:
@@ -50,7 +54,8 @@ async def dial(
             tcp = await trio.open_tcp_stream(origin.host, origin.port)
             if origin.scheme == "http":
                 return tcp, None
-            return await _start_tls(tcp, origin.host, context or ssl.create_default_context(), protocols)
+            assert context is not None
+            return await _start_tls(tcp, origin.host, context, protocols)
     except trio.TooSlowError as error:
         raise ConnectFailed(f"no connection to {origin} within {timeout_s:g} s") from error
     except (OSError, trio.BrokenResourceError, ssl.SSLError, UnicodeError) as error:
@@ -78,4 +83,13 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, BaseExceptionGroup):
         return _reason(error.exceptions[0])
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = (
+            "; if that is as it should be, name the certificate of its authority in net.client_ca_file"
+            if error.verify_code in _UNKNOWN_AUTHORITY
+            else ""
+        )
+        return f"its certificate is not accepted: {error.verify_message.rstrip('.')}{hint}"
+    if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:
+        return "it does not answer in TLS; does its address start with http://?"
     return str(error) or type(error).__name__

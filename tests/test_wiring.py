@@ -1,0 +1,67 @@
+import logging
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from restate.runtime.clock import SystemClock
+from restate.runtime.config import Config, load
+from restate.runtime.errors import ConfigError
+from restate.runtime.net.origin import Origin
+from restate.runtime.wiring import client_proxy, client_trust, identity
+
+
+def configured(folder: Path, **settings: str) -> Config:
+    return load({name.replace("__", "."): value for name, value in settings.items()}, {}, folder)
+
+
+def test_without_settings_nothing_is_signed_trusted_or_diverted() -> None:
+    config = Config()
+    assert client_trust(config) is None
+    assert client_proxy(config) is None
+    assert identity(config, SystemClock()).headers("/discover") == [
+        (b"x-restate-cluster-name", b"localcluster")
+    ]
+
+
+def test_a_key_file_beside_the_working_directory_signs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(pem)
+    config = configured(tmp_path, invoker__request_identity_private_key_pem_file="key.pem", cluster_name="c")
+    with caplog.at_level(logging.INFO):
+        headers = identity(config, SystemClock()).headers("/discover")
+    assert [name for name, _ in headers] == [
+        b"x-restate-signature-scheme",
+        b"x-restate-jwt-v1",
+        b"x-restate-cluster-name",
+    ]
+    assert "the public key is publickeyv1_" in caplog.text
+
+
+def test_authorities_of_a_file_are_trusted_instead_of_the_systems(tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    trust = client_trust(configured(tmp_path, net__client_ca_file="ca.pem"))
+    assert trust is not None
+    assert len(trust.get_ca_certs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "cannot read it: No such file"), (b"", "holds none"), (b"-----BEGIN X", "holds none")],
+)
+def test_a_file_without_certificates_is_refused(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    if content is not None:
+        (tmp_path / "ca.pem").write_bytes(content)
+    with pytest.raises(ConfigError, match=reason) as caught:
+        client_trust(configured(tmp_path, net__client_ca_file="ca.pem"))
+    assert (caught.value.code, "\n" in caught.value.message) == ("RT0002", False)
+
+
+def test_a_proxy_has_its_exceptions(tmp_path: Path) -> None:
+    proxy = client_proxy(configured(tmp_path, net__client_proxy="proxy:3128", net__client_no_proxy="a.test"))
+    assert proxy is not None
+    assert [proxy.peer(Origin.of(f"http://{name}.test")).host for name in ("a", "b")] == ["a.test", "proxy"]
