@@ -140,11 +140,15 @@ class TerminateKind(IntEnum):
 
 
 class Terminate(Record, frozen=True):
-    """Cancel or kill. request_id: the admin request that wants an AdminReply; None from a parent's kill."""
+    """Cancel or kill. request_id: the admin request that wants an AdminReply; None from a parent.
+
+    path: the callers a classic cancel has come down through; where it meets one again, the calls go in a circle.
+    """
 
     id: InvocationId
     kind: TerminateKind
     request_id: int | None = None
+    path: tuple[InvocationId, ...] = ()
 
 
 class Operation(IntEnum):

@@ -9,11 +9,11 @@ from restate.runtime.engine.records import SendSignal, Terminate, TerminateKind
 from restate.runtime.engine.turn import Draft, Turn, object_of
 from restate.runtime.journal.awakeable import Awakeable
 from restate.runtime.journal.call import Call, OneWayCall
-from restate.runtime.journal.catalog import completion_code
+from restate.runtime.journal.catalog import Command, completion_code
 from restate.runtime.journal.sleep import Sleep
-from restate.runtime.model.ids import CANCEL_SIGNAL
+from restate.runtime.model.ids import CANCEL_SIGNAL, InvocationId
 from restate.runtime.model.invocation import Status
-from restate.runtime.model.journal import SIGNAL_CODE
+from restate.runtime.model.journal import SIGNAL_CODE, CommandRow
 from restate.runtime.model.result import (
     CANCELED_CLASSIC,
     CANCELED_MODERN,
@@ -21,7 +21,6 @@ from restate.runtime.model.result import (
     KILLED_MODERN,
     VOID,
     Failure,
-    Result,
 )
 from restate.runtime.model.target import Generation
 
@@ -51,9 +50,9 @@ def _terminate(turn: Turn, record: Terminate) -> AdminOutcome:
         _kill(turn, draft)
         return AdminOutcome.DONE
     if classic:
-        _cancel_classic(turn, draft)
+        _cancel_classic(turn, draft, (*record.path, record.id))
     else:
-        _cancel_modern(turn, draft, VOID)
+        _cancel_modern(turn, draft)
     return AdminOutcome.ACCEPTED
 
 
@@ -91,9 +90,9 @@ def _kill(turn: Turn, draft: Draft) -> None:
     finish(turn, draft, KILLED_CLASSIC if classic else KILLED_MODERN)
 
 
-def _cancel_modern(turn: Turn, draft: Draft, result: Result) -> None:
+def _cancel_modern(turn: Turn, draft: Draft) -> None:
     """The SDK sees the signal at its next await, and cancels what the handler has called."""
-    turn.append_notification(draft, SIGNAL_CODE, CANCEL_SIGNAL, result)
+    turn.append_notification(draft, SIGNAL_CODE, CANCEL_SIGNAL, VOID)
     if draft.record.status is Status.PAUSED:
         run(turn, draft)
     else:
@@ -101,23 +100,19 @@ def _cancel_modern(turn: Turn, draft: Draft, result: Result) -> None:
     turn.save(draft)
 
 
-def _cancel_classic(turn: Turn, draft: Draft) -> None:
+def _cancel_classic(turn: Turn, draft: Draft, path: tuple[InvocationId, ...]) -> None:
     """Leaf first: callees are canceled and their failure comes back up; all else that is open fails now. Nothing is
-    remembered: what the handler does next is not canceled.
+    remembered: what the handler does next is not canceled. Calls in a circle have no leaf, so the last one fails.
     """
     before = draft.record.journal_length
     for row, command in list(open_commands(turn, draft)):
         if isinstance(command, Call):
             assert row.callee is not None, "a call is stored with its callee"
-            turn.send(Terminate(row.callee.invocation, TerminateKind.CANCEL))
-        elif isinstance(command, Awakeable):
-            _fail_awakeable(turn, draft, command.completion_id)
-        else:
-            if isinstance(command, Sleep):
-                unset(turn, sleep_timer(draft.id, command))
-                draft.change(open_sleeps=draft.record.open_sleeps - 1)
-            code = completion_code(draft.generation, row.code)
-            turn.append_notification(draft, code, row.command_index, CANCELED_CLASSIC)
+            callee = row.callee.invocation
+            if callee not in path:
+                turn.send(Terminate(callee, TerminateKind.CANCEL, path=path))
+                continue
+        _cancel_entry(turn, draft, row, command)
     if draft.record.status is Status.PAUSED:
         run(turn, draft)
     elif draft.record.journal_length > before:
@@ -126,6 +121,13 @@ def _cancel_classic(turn: Turn, draft: Draft) -> None:
         turn.save(draft)
 
 
-def _fail_awakeable(turn: Turn, draft: Draft, index: int) -> None:
-    if turn.tables.journal.notification_of(draft.id, True, index) is None:
-        turn.append_notification(draft, SIGNAL_CODE, index, CANCELED_CLASSIC)
+def _cancel_entry(turn: Turn, draft: Draft, row: CommandRow, command: Command) -> None:
+    if isinstance(command, Awakeable):
+        if turn.tables.journal.notification_of(draft.id, True, row.command_index) is None:
+            turn.append_notification(draft, SIGNAL_CODE, row.command_index, CANCELED_CLASSIC)
+        return
+    if isinstance(command, Sleep):
+        unset(turn, sleep_timer(draft.id, command))
+        draft.change(open_sleeps=draft.record.open_sleeps - 1)
+    code = completion_code(draft.generation, row.code)
+    turn.append_notification(draft, code, row.command_index, CANCELED_CLASSIC)
