@@ -34,6 +34,9 @@ class Settings:
     retry_max_interval: str | None = None
     retry_max_attempts: int | None = None
     protocol_v7: bool = False
+    identity_key_file: Path | None = None
+    ca_file: Path | None = None
+    proxy: str | None = None
 
 
 class Server(abc.ABC):
@@ -131,6 +134,9 @@ class OurServer(Server):
             RESTATE_RETRY_POLICY__MAX_INTERVAL=self.settings.retry_max_interval,
             RESTATE_RETRY_POLICY__MAX_ATTEMPTS=self.settings.retry_max_attempts,
             RESTATE_INVOKER__PROTOCOL_V7="true" if self.settings.protocol_v7 else None,
+            RESTATE_INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE=self.settings.identity_key_file,
+            RESTATE_NET__CLIENT_CA_FILE=self.settings.ca_file,
+            RESTATE_NET__CLIENT_PROXY=self.settings.proxy,
         )
         # The console command is the one users run; without it (a bare checkout) the module is the same program.
         command = Path(sys.executable).with_name("restate-server")
@@ -177,6 +183,9 @@ class OfficialServer(Server):
             RESTATE_DEFAULT_RETRY_POLICY__MAX_INTERVAL=self.settings.retry_max_interval,
             RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS=self.settings.retry_max_attempts,
             RESTATE_EXPERIMENTAL_ENABLE_PROTOCOL_V7="true" if self.settings.protocol_v7 else None,
+            RESTATE_REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE=self.settings.identity_key_file,
+            SSL_CERT_FILE=self.settings.ca_file,
+            HTTP_PROXY=self.settings.proxy,
         )
         return [str(environments.official_server()), "--no-logo"], environment
 
@@ -187,7 +196,7 @@ class OfficialServer(Server):
 SERVERS: dict[str, type[Server]] = {kind.name: kind for kind in (OurServer, OfficialServer)}
 
 
-def _given(**values: str | int | None) -> dict[str, str]:
+def _given(**values: str | int | Path | None) -> dict[str, str]:
     return {name: str(value) for name, value in values.items() if value is not None}
 
 
