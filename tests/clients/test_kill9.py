@@ -42,25 +42,25 @@ def test_nothing_is_lost_or_doubled(
     folder = tmp_path_factory.mktemp("kill9")
     server = make_server(server_kind, folder, INACTIVITY)
     programs = [start_program(sdk, folder / sdk.value) for sdk in sdks]
+    loads: list[Load] = []
     try:
         with Caller(server) as caller:
-            loads = []
             for sdk, program in zip(sdks, programs, strict=True):
                 caller.register(program.uri)
                 dialect = Classic() if sdk is Sdk.CLASSIC else Modern()
                 loads.append(Load(caller, program, dialect, seed, workers=8 // len(sdks)))
             for load in loads:
                 load.start()
-            try:
-                kill_repeatedly(server, random.Random(seed), request.config.getoption("--kills", default=20))
-            finally:
-                for load in loads:
-                    load.stop()
+            kill_repeatedly(server, random.Random(seed), request.config.getoption("--kills", default=20))
+            for load in loads:
+                load.stop()
             for load in loads:
                 load.settle()
                 print(f"finished {dict(load.finished)}")
                 assert len(load.finished) >= 6, "a kind of operation never finished"
     finally:
+        for load in loads:
+            load.abandon()
         server.stop()
         for program in programs:
             program.stop()

@@ -108,15 +108,20 @@ class Load:
     def start(self) -> None:
         for number in range(self.workers):
             self._threads.append(
-                threading.Thread(target=self._work, args=(random.Random(self.seed + number),))
+                threading.Thread(target=self._work, args=(random.Random(self.seed + number),), daemon=True)
             )
-        self._threads.append(threading.Thread(target=self._resolve_awakeables))
+        self._threads.append(threading.Thread(target=self._resolve_awakeables, daemon=True))
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
         """Begin no more operations."""
         self._over.set()
+
+    def abandon(self) -> None:
+        """End every thread soon, settled or not."""
+        self._over.set()
+        self._settled.set()
 
     def settle(self) -> None:
         """After `stop`: wait until every accepted invocation has ended and every counter is right."""
@@ -130,13 +135,14 @@ class Load:
             self._check(reply.status == 200, f"accepted {invocation_id} ended with {reply.status}")
         self._settled.set()
         resolver.join()
-        assert not self.failures, self.failures
         deadline = time.monotonic() + 30
         while self._counted() != self.expected and time.monotonic() < deadline:
             time.sleep(0.1)
         # A doubled increment may still be under way.
         time.sleep(1)
-        assert self._counted() == self.expected, _difference(self._counted(), self.expected)
+        counted = self._counted()
+        self._check(counted == self.expected, _difference(counted, self.expected))
+        assert not self.failures, self.failures
 
     def _work(self, chance: random.Random) -> None:
         """Do one operation after another until the load is over."""
