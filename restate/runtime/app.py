@@ -167,7 +167,7 @@ class _Server:
     ) -> Supervisor:
         config, partition, reader = self._config, self._partition, self._reader
         client = self._client
-        routes = Routes(lambda: partition.schema, self._defaults)
+        routes = Routes(lambda: partition.schema, self._defaults, protocol_v7=config.invoker.protocol_v7)
         task = AttemptTask(
             client=client,
             routes=routes,

@@ -30,19 +30,18 @@ class MissingToolError(Exception):
     """A program that this environment needs is not installed; the message names it."""
 
 
-def python_sdk() -> Path:
-    """The interpreter of an environment that holds the Python SDK and an ASGI server."""
-    folder = CACHE / "python-sdk"
-    with _making(folder, PYTHON_SDK) as needed:
-        if needed:
-            _run([sys.executable, "-m", "venv", str(folder)])
-            _run([str(folder / "bin" / "pip"), "install", "--quiet", "--no-input", *PYTHON_SDK])
-    return folder / "bin" / "python"
+def python_sdk(release: str | None = None) -> Path:
+    """The interpreter of an environment that holds the Python SDK and an ASGI server. release: None for today's."""
+    if release is None:
+        return _python_folder("python-sdk", PYTHON_SDK)
+    return _python_folder(f"python-sdk-{release}", (f"restate-sdk=={release}", *PYTHON_SDK[1:]))
 
 
-def modern_sdk() -> Path:
-    """The folder whose node_modules holds the TypeScript SDK 1.x."""
-    return _node_folder("modern", MODERN_SDK)
+def modern_sdk(release: str | None = None) -> Path:
+    """The folder whose node_modules holds the TypeScript SDK 1.x. release: None for today's."""
+    if release is None:
+        return _node_folder("modern", MODERN_SDK)
+    return _node_folder(f"modern-{release}", (f"@restatedev/restate-sdk@{release}",))
 
 
 def classic_sdk() -> Path:
@@ -62,6 +61,15 @@ def official_server() -> Path:
 def node() -> str:
     """The path of `node`."""
     return _tool("node")
+
+
+def _python_folder(name: str, packages: Sequence[str]) -> Path:
+    folder = CACHE / name
+    with _making(folder, packages) as needed:
+        if needed:
+            _run([sys.executable, "-m", "venv", str(folder)])
+            _run([str(folder / "bin" / "pip"), "install", "--quiet", "--no-input", *packages])
+    return folder / "bin" / "python"
 
 
 def _node_folder(name: str, packages: Sequence[str]) -> Path:

@@ -26,16 +26,24 @@ class ServiceProgram:
     """A running service program. `bed` is the folder through which its handlers talk to the test."""
 
     def __init__(
-        self, sdk: Sdk, bed: Path, *, protocol: str = "bidi", port: int = 0, script: Path | None = None
+        self,
+        sdk: Sdk,
+        bed: Path,
+        *,
+        protocol: str = "bidi",
+        port: int = 0,
+        script: Path | None = None,
+        release: str | None = None,
     ) -> None:
         """Start it and wait for its port.
 
         protocol: `bidi` or `request_response` (modern only). port: 0 picks one; a fixed one lets a restarted
-        program take its deployment over. script: another program than the test bed's own.
+        program take its deployment over. script: another program than the test bed's own. release: of the SDK, if
+        another than today's (modern only).
         """
         self.bed = bed
         bed.mkdir(parents=True, exist_ok=True)
-        command, home = _command(sdk, script)
+        command, home = _command(sdk, script, release)
         environment = {
             "SDK_HOME": home,
             "BED_DIR": str(bed),
@@ -78,14 +86,14 @@ def _announced_port(process: Process, offset: int) -> int | None:
     return None if found is None else int(json.loads(found.group())["port"])
 
 
-def _command(sdk: Sdk, script: Path | None) -> tuple[list[str], str]:
+def _command(sdk: Sdk, script: Path | None, release: str | None) -> tuple[list[str], str]:
     """The command line and the SDK_HOME it runs with."""
     match sdk:
         case Sdk.PYTHON:
-            python = environments.python_sdk()
+            python = environments.python_sdk(release)
             return [str(python), str(script or _SERVICES / "modern.py")], str(python.parent)
         case Sdk.TYPESCRIPT:
-            home = environments.modern_sdk()
+            home = environments.modern_sdk(release)
             return [environments.node(), str(script or _SERVICES / "modern.mjs")], str(home)
         case Sdk.CLASSIC:
             home = environments.classic_sdk()

@@ -127,9 +127,10 @@ def parse_modern(body: bytes, *, sdk_version: str | None) -> Manifest:
     if sdk_version is not None and _OVERSTATING_SDK.match(sdk_version):
         low = high = 1
     if high < MIN_MODERN_VERSION or low > MAX_MODERN_VERSION:
+        sdk = f" ({sdk_version})" if sdk_version is not None else ""
         raise DeploymentError(
-            f"the deployment speaks the service protocol versions [{low}, {high}]."
-            f" Supported versions by this runtime are [{MIN_MODERN_VERSION}, {MAX_MODERN_VERSION}]",
+            f"the SDK of the deployment{sdk} speaks the service protocol versions [{low}, {high}], and this server"
+            f" [{MIN_MODERN_VERSION}, {MAX_MODERN_VERSION}]",
             code="META0012",
         )
     return manifest
