@@ -168,6 +168,6 @@ def invoke(name: str, target: Target, *, sink: Sink | None = None, **fields: obj
     return Invoke(invocation_id(name), target, sink=sink, **values)  # type: ignore[arg-type]
 
 
-def pinned(effect: AppendCommand | ProposeRun) -> AppendCommand | ProposeRun:
-    """The effect as the first one of an invocation."""
-    return msgspec.structs.replace(effect, pin=PIN)
+def pinned(effect: AppendCommand | ProposeRun, pin: Pin = PIN) -> AppendCommand | ProposeRun:
+    """The effect as the first one of an attempt on a chosen deployment."""
+    return msgspec.structs.replace(effect, pin=pin)
