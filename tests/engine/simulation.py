@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import attrs
 
-from restate.runtime.engine.actions import Action, IngressReply, StartAttempt
+from restate.runtime.engine.actions import Action, IngressReply, JournalGrew, StartAttempt
 from restate.runtime.engine.machine import Machine
 from restate.runtime.engine.records import (
     AppendCommand,
@@ -34,6 +34,7 @@ from restate.runtime.journal.call import Call, OneWayCall
 from restate.runtime.journal.state import ClearAllState, ClearState, SetState
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import IngressSink, Status
+from restate.runtime.model.journal import CommandRow
 from restate.runtime.model.result import VOID, Success
 from restate.runtime.model.target import Generation, HandlerType, Target
 from restate.runtime.storage.api import Store
@@ -83,6 +84,7 @@ class Simulation:
     queues: dict[tuple[bytes, str, str], list[InvocationId]] = attrs.field(factory=dict)
     contents: Contents = attrs.field(init=False)
     incarnations: int = 0
+    shown: dict[InvocationId, int] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.world.machine = self._machine()
@@ -277,6 +279,7 @@ class Simulation:
         self._check_incarnations(before)
         self._follow_state(before, record)
         self._follow_queues()
+        self._check_shown(actions)
         for action in actions:
             if isinstance(action, IngressReply):
                 self._check_reply(action)
@@ -302,6 +305,23 @@ class Simulation:
         self.incarnations = max(
             [self.incarnations, *(record.incarnation for record in self.contents.records.values())]
         )
+
+    def _check_shown(self, actions: list[Action]) -> None:
+        """What a running attempt waits for, it is shown: no notification lies beyond the last told length."""
+        for action in actions:
+            if isinstance(action, StartAttempt):
+                self.shown[action.id] = action.record.journal_length
+            elif isinstance(action, JournalGrew):
+                assert action.token == self.world.token[action.id], "22: only the current attempt is told"
+                self.shown[action.id] = action.length
+        for invocation in self._with_status(Status.INVOKED):
+            unseen = self.contents.journals[invocation][self.shown[invocation] :]
+            assert all(isinstance(row, CommandRow) for row in unseen), "11: an attempt sees what comes in"
+            early = self.contents.notified(invocation, signals=True)
+            awakeables = [
+                row.command_index for row in unseen if isinstance(row, CommandRow) and row.code == 0x0C03
+            ]
+            assert not early.keys() & set(awakeables), "15: an awakeable finds its early completion"
 
     def _check_reply(self, reply: IngressReply) -> None:
         assert reply.request_id in self.pending, "15: a client gets one reply"

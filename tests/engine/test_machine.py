@@ -10,9 +10,20 @@ from restate.runtime.engine.actions import (
     StartAttempt,
 )
 from restate.runtime.engine.machine import Machine
-from restate.runtime.engine.records import Attach, CompleteAwakeable, End, Failed, Paused, Respond, SendSignal
+from restate.runtime.engine.records import (
+    Attach,
+    CompleteAwakeable,
+    End,
+    Failed,
+    Paused,
+    Respond,
+    SendSignal,
+    Suspended,
+)
 from restate.runtime.model.invocation import (
+    Awaiting,
     CallSink,
+    Combinator,
     IngressSink,
     IngressSource,
     Pin,
@@ -329,3 +340,27 @@ def test_records_of_one_batch_see_each_other() -> None:
     record = tables.invocations.get(B)
     assert record is not None
     assert record.status is Status.INBOXED
+
+
+def test_a_completion_for_a_classic_entry_that_is_no_awakeable_is_dropped() -> None:
+    world = World()
+    world.invoke("a", unkeyed())
+    world.effect("a", wire.sleep(CLASSIC, 9000), wire.side_effect(b""))
+    for index in (0, 1, 2):
+        assert world.apply(CompleteAwakeable(A, index, Success(b""))) == []
+    assert world.stored("a").journal_length == 3
+
+
+def test_an_early_completion_alone_does_not_resume() -> None:
+    world = World()
+    world.invoke("a", unkeyed())
+    world.apply(CompleteAwakeable(A, 5, Success(b"")))
+    assert world.effect("a", Suspended(Awaiting(Combinator.FIRST_COMPLETED, (5,)))) == []
+    assert world.stored("a").status is Status.SUSPENDED
+
+
+def test_a_completion_id_used_twice_is_completed_once() -> None:
+    world = World()
+    world.invoke("a", exclusive())
+    world.effect("a", wire.get_state(MODERN, b"n", 1), wire.get_state(MODERN, b"m", 1))
+    assert sum(isinstance(row, NotificationRow) for row in world.journal("a")) == 1

@@ -7,6 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from tests.engine import invariants
 from tests.engine.simulation import Simulation, Step
 from tests.engine.world import World
 
-EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("ENGINE_EXAMPLES", "120"))
 STEPS = st.lists(st.tuples(st.integers(0, 22), st.integers(0, 2**40)), min_size=50, max_size=100)
 PATIENT = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -27,6 +28,7 @@ def play(simulation: Simulation, steps: list[Step]) -> None:
         simulation.step(*step)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=PATIENT)
 @given(STEPS, st.sampled_from((1, 3, 1024)))
 def test_invariants_hold_after_every_record(steps: list[Step], message_limit: int) -> None:
@@ -35,6 +37,7 @@ def test_invariants_hold_after_every_record(steps: list[Step], message_limit: in
     simulation.finish()
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES // 4, deadline=None, suppress_health_check=PATIENT)
 @given(STEPS, st.integers(2, 9))
 def test_the_same_records_give_the_same_store_and_actions(steps: list[Step], batch_size: int) -> None:
@@ -46,6 +49,7 @@ def test_the_same_records_give_the_same_store_and_actions(steps: list[Step], bat
     assert actions == simulation.actions
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES // 4, deadline=None, suppress_health_check=PATIENT)
 @given(STEPS, st.data())
 def test_invariants_hold_after_a_crash_that_loses_writes(steps: list[Step], data: st.DataObject) -> None:
@@ -57,6 +61,7 @@ def test_invariants_hold_after_a_crash_that_loses_writes(steps: list[Step], data
     invariants.check(store.crash(kept))
 
 
+@pytest.mark.slow
 @settings(max_examples=max(5, EXAMPLES // 6), deadline=None, suppress_health_check=PATIENT)
 @given(STEPS)
 def test_invariants_hold_on_rocksdb_and_after_reopening_it(steps: list[Step]) -> None:

@@ -55,3 +55,10 @@ def test_a_send_at_time_zero_is_a_send_now() -> None:
     context = Recorder()
     command.apply(context)
     assert context.asked == [("call", b"1", (), (None, None), None)]
+
+
+def test_a_caller_that_does_not_ask_for_the_callee_id_is_not_told() -> None:
+    call = wire.call(MODERN, CALLEE, exclusive(), ids=(0, 5))
+    assert decode(MODERN, call.code, call.raw, command_index=1).completion_ids == (5,)
+    send = wire.send(MODERN, CALLEE, exclusive())
+    assert decode(MODERN, send.code, send.raw, command_index=1).completion_ids == ()

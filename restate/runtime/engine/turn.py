@@ -73,7 +73,7 @@ class Turn:
 
     def free(self, draft: Draft) -> None:
         """Remove every row of the invocation."""
-        self.tables.journal.delete(draft.id)
+        self.tables.journal.delete(draft.id, draft.record.journal_length)
         if draft.previous is not None:
             self.tables.invocations.delete(draft.id, draft.previous)
 

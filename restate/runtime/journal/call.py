@@ -18,7 +18,8 @@ class Call:
     """Call a handler and wait for its outcome.
 
     key: "" for services as for objects with an empty key; None in the classic generation.
-    callee_completion_id: gets the callee's id at once; None in the classic generation, which cannot ask for it.
+    callee_completion_id: gets the callee's id at once; None (on the wire 0) if the caller does not ask for it. Classic
+    callers cannot.
     """
 
     service: str
@@ -41,7 +42,7 @@ class Call:
             message.parameter,
             tuple((header.key, header.value) for header in message.headers),
             message.idempotency_key if message.HasField("idempotency_key") else None,
-            message.invocation_id_notification_idx,
+            message.invocation_id_notification_idx or None,
             message.result_completion_id,
             message.name,
         )
@@ -93,7 +94,7 @@ class OneWayCall:
             message.parameter,
             tuple((header.key, header.value) for header in message.headers),
             message.idempotency_key if message.HasField("idempotency_key") else None,
-            message.invocation_id_notification_idx,
+            message.invocation_id_notification_idx or None,
             message.invoke_time,
             message.name,
         )

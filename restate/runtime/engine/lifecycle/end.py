@@ -82,7 +82,7 @@ def purge_journal(turn: Turn, draft: Draft) -> None:
 
 
 def _drop_journal(turn: Turn, draft: Draft) -> None:
-    turn.tables.journal.delete(draft.id)
+    turn.tables.journal.delete(draft.id, draft.record.journal_length)
     draft.change(journal_length=0, commands=0)
 
 
