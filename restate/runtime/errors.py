@@ -198,7 +198,7 @@ CODES: dict[str, ErrorCode] = {
         "what the handler waits for is nested too deeply",
         500,
         GrpcStatus.RESOURCE_EXHAUSTED,
-        "Combine fewer futures inside futures (at most 1,000 levels), then resume the paused invocation.",
+        "Combine fewer futures inside futures (at most 100 levels), then resume the paused invocation.",
     ),
     "META0001": ErrorCode(
         "a service contract has no usable service type",

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restate.runtime.model.journal import CommandRow, JournalRow, NotificationRow
+from restate.runtime.model.result import VOID
 from restate.runtime.model.target import Generation
 from restate.runtime.service_protocol.attempt import Attempt, AttemptError, Received
 from restate.runtime.service_protocol.received import CommandReceived, EndReceived
@@ -180,6 +182,56 @@ def test_command_indexes_continue_those_of_the_replay() -> None:
     assert indexes == [1]
 
 
+RUN = MODERN_SDK.say("Run", {"result_completion_id": 1})
+PROPOSAL = MODERN_SDK.say("ProposeRunCompletion", {"result_completion_id": 1, "value": b"1"})
+SLEEP = MODERN_SDK.say("Sleep", {"result_completion_id": 1})
+
+
+@pytest.mark.parametrize(
+    ("stream", "text"),
+    [
+        (PROPOSAL, "for a Run without a result, got completion id 1"),
+        (SLEEP + PROPOSAL, "for a Run without a result, got completion id 1"),
+        (RUN + PROPOSAL + PROPOSAL, "for a Run without a result, got completion id 1"),
+        (RUN + SLEEP, "got 1 again, in Sleep"),
+        (
+            MODERN_SDK.say("Call", {"invocation_id_notification_idx": 3, "result_completion_id": 3}),
+            "got 3 again, in Call",
+        ),
+        (MODERN_SDK.say("Sleep", {}) * 2, "got 0 again, in Sleep"),
+        (
+            SLEEP + MODERN_SDK.say("Suspension", {"waiting_completions": [1, 2], "waiting_signals": [1]}),
+            "on completions of commands, got completion id 2",
+        ),
+    ],
+)
+def test_completions_belong_to_one_command(stream: bytes, text: str) -> None:
+    code, message = fault(started(), stream)
+    assert code == "RT0012"
+    assert message.endswith(text)
+
+
+def test_replayed_commands_and_results_count_as_well() -> None:
+    run = CommandRow(MODERN["Run"][0], 1, 0, RUN[8:])
+    sleep = CommandRow(MODERN["Sleep"][0], 2, 0, MODERN_SDK.say("Sleep", {"result_completion_id": 2})[8:])
+    result = NotificationRow(0x8011, 1, 0, VOID)
+
+    def replayed(*rows: JournalRow) -> Attempt:
+        attempt = Attempt(Generation.MODERN, 6, message_size_limit=1000)
+        attempt.start(start_info(), [input_row(Generation.MODERN), *rows])
+        return attempt
+
+    assert replayed(run).receive(PROPOSAL)
+    assert fault(replayed(run, result), PROPOSAL)[0] == "RT0012"
+    assert fault(replayed(run, sleep), SLEEP)[0] == "RT0012"
+    assert replayed(run, sleep).receive(MODERN_SDK.say("Suspension", {"waiting_completions": [1, 2]}))
+
+
+def test_sends_that_do_not_ask_for_the_callees_id_share_no_completion() -> None:
+    send = MODERN_SDK.say("OneWayCall", {"service_name": "S", "handler_name": "h"})
+    assert len(started().receive(send * 2)) == 2
+
+
 def replayable(generation: Generation) -> bytes:
     """One of each message that a service may send without further conditions."""
     peer = SdkPeer(generation)
@@ -187,6 +239,7 @@ def replayable(generation: Generation) -> bytes:
         return (
             peer.say("GetEagerState", {"key": b"n", "void": {}})
             + peer.say("Sleep", {"wake_up_time": 5, "result_completion_id": 1}, ACK)
+            + peer.say("Run", {"result_completion_id": 2})
             + peer.say("ProposeRunCompletion", {"result_completion_id": 2, "value": b"1"})
             + peer.say("Output", {"value": {"content": b"x"}})
             + peer.say("End", {})

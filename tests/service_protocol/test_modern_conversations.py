@@ -286,10 +286,11 @@ def test_a_suspension_of_the_seventh_version_is_a_tree() -> None:
     conversation = Conversation(Generation.MODERN, 7)
     inner = {"waiting_completions": [1, 2], "waiting_named_signals": ["go"], "combinator_type": 4}
     tree = {"waiting_signals": [1], "nested_futures": [inner], "combinator_type": 1}
-    conversation.run([START, INPUT, ("<", "Suspension", {"awaiting_on": tree})])
+    sleeps = [("<", "Sleep", {"result_completion_id": number}) for number in (1, 2)]
+    conversation.run([START, INPUT, *sleeps, ("<", "Suspension", {"awaiting_on": tree})])
     nested = Awaiting(Combinator.ALL_SUCCEEDED_OR_FIRST_FAILED, (1, 2), (), ("go",))
     expected = Awaiting(Combinator.FIRST_COMPLETED, (), (1,), (), (nested,))
-    assert conversation.received == [SuspensionReceived(expected)]
+    assert conversation.received[-1] == SuspensionReceived(expected)
 
 
 @pytest.mark.parametrize(("behavior", "expected"), [(0, "retry"), (1, "pause"), (2, "fail"), (9, "retry")])
@@ -347,6 +348,7 @@ def test_failure_metadata_starts_with_the_sixth_version(
                     },
                 },
             ),
+            ("<", "Run", {"result_completion_id": 2}),
             ("<", "ProposeRunCompletion", {"result_completion_id": 2, "failure": failure}),
             (
                 ">",
@@ -365,4 +367,4 @@ def test_a_tree_too_deep_for_protobuf_is_refused() -> None:
         tree = {"nested_futures": [tree], "combinator_type": 1}
     with pytest.raises(AttemptError) as caught:
         Conversation(Generation.MODERN, 7).run([START, INPUT, ("<", "Suspension", {"awaiting_on": tree})])
-    assert caught.value.code == "RT0012"
+    assert caught.value.code == "RT0025"

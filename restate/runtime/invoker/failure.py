@@ -53,7 +53,9 @@ def from_client(error: ClientError, uri: str) -> AttemptFailure:
 
 def from_protocol(error: AttemptError) -> AttemptFailure:
     """The service sent what the protocol does not allow, or ended without a terminal message."""
-    return AttemptFailure(code=error.code, message=error.message)
+    # What is nested too deeply will be again at every try, until the handler is changed.
+    behavior: Literal["retry", "pause"] = "pause" if error.code == "RT0025" else "retry"
+    return AttemptFailure(code=error.code, message=error.message, behavior=behavior)
 
 
 def from_error(error: ErrorReceived) -> AttemptFailure:

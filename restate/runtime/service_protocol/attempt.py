@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from restate.runtime.journal import catalog
+from restate.runtime.journal.catalog import Command
 from restate.runtime.journal.input import INPUT_CODE
 from restate.runtime.model.journal import CommandRow, JournalRow
 from restate.runtime.model.target import Generation
@@ -38,6 +39,9 @@ class Dialect(Protocol):
     def notify(self, rows: Sequence[JournalRow]) -> bytes: ...
 
     def ack(self, command_index: int) -> bytes: ...
+
+    def admit(self, command: Command) -> None:
+        """Refuse a command that does not fit those before it. Raises AttemptError."""
 
     def decode(self, code: int, flags: int, body: bytes, commands: int) -> Received: ...
 
@@ -122,5 +126,6 @@ class Attempt:
             command = catalog.decode(self._generation, code, body, command_index=index, completed=completed)
         except ValueError as error:
             raise self._dialect.command_fault(code, index, error) from error
+        self._dialect.admit(command)
         self._commands += 1
         return CommandReceived(code, body, bool(flags & REQUIRES_ACK), completed, index, command)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from restate.runtime.journal.catalog import Command
 from restate.runtime.journal.input import INPUT_CODE
 from restate.runtime.model.codes import CLASSIC_JOURNAL_MISMATCH, CLASSIC_PROTOCOL_VIOLATION, convert
 from restate.runtime.model.invocation import Awaiting, Combinator
@@ -104,6 +105,9 @@ class Classic:
 
     def ack(self, command_index: int) -> bytes:
         return encode_frame(ENTRY_ACK, pb.EntryAck(entry_index=command_index).SerializeToString())
+
+    def admit(self, command: Command) -> None:
+        """Any order will do: completions are addressed by the entry's index."""
 
     def decode(self, code: int, flags: int, body: bytes, commands: int) -> Received:
         """One message that is not an entry. commands: number of entries so far. Raises AttemptError."""

@@ -1,12 +1,16 @@
 """Messages of the modern generation, versions 5 to 7 (service-protocol.md §4)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from restate.runtime.journal import catalog
+from restate.runtime.journal.catalog import Command
 from restate.runtime.journal.input import INPUT_CODE
+from restate.runtime.journal.run import RUN_COMPLETION, Run
 from restate.runtime.model.ids import InvocationId, format_invocation_id
 from restate.runtime.model.invocation import Awaiting, Combinator
 from restate.runtime.model.journal import SIGNAL_CODE, CommandRow, JournalRow, NotificationRow
 from restate.runtime.model.result import CalleeId, Failure, Result, StateKeys, Success, Void
+from restate.runtime.model.target import Generation
 from restate.runtime.pb import modern_pb2 as pb
 from restate.runtime.service_protocol.framing import REQUIRES_ACK, encode_frame
 from restate.runtime.service_protocol.received import (
@@ -64,12 +68,18 @@ _BEHAVIORS: dict[int, ErrorBehavior] = {pb.PAUSE: "pause", pb.FAIL: "fail"}
 
 
 class Modern:
-    """The modern side of an attempt; remembers which runs are to be acknowledged instead of echoed."""
+    """The modern side of an attempt.
+
+    Invariant: `_completion_ids` are those of all commands so far, replayed ones included; `_open_runs` the ones of runs
+    without a result. `_acked_runs` are to be acknowledged instead of echoed.
+    """
 
     completable: frozenset[int] = frozenset()
 
     def __init__(self, version: int) -> None:
         self._version = version
+        self._completion_ids: set[int] = set()
+        self._open_runs: set[int] = set()
         self._acked_runs: set[int] = set()
         self.content_type = f"application/vnd.restate.invocation.v{version}"
 
@@ -88,12 +98,24 @@ class Modern:
         )
         frames = [encode_frame(START, message.SerializeToString())]
         for row in rows:
-            frames.append(
-                encode_frame(row.code, row.raw)
-                if isinstance(row, CommandRow)
-                else encode_notification(row, self._version)
-            )
+            if isinstance(row, CommandRow):
+                self._replayed(row)
+                frames.append(encode_frame(row.code, row.raw))
+            else:
+                if row.code == RUN_COMPLETION:
+                    self._open_runs.discard(row.key)
+                frames.append(encode_notification(row, self._version))
         return b"".join(frames)
+
+    def _replayed(self, row: CommandRow) -> None:
+        if catalog.completion_code(Generation.MODERN, row.code):
+            command = catalog.decode(Generation.MODERN, row.code, row.raw, command_index=row.command_index)
+            self._add(command)
+
+    def _add(self, command: Command) -> None:
+        self._completion_ids.update(command.completion_ids)
+        if isinstance(command, Run):
+            self._open_runs.add(command.completion_id)
 
     def notify(self, rows: Sequence[JournalRow]) -> bytes:
         """The notifications among `rows`; the service knows its commands, and a command from us is an error to it."""
@@ -102,17 +124,26 @@ class Modern:
     def ack(self, command_index: int) -> bytes:
         return encode_frame(COMMAND_ACK, pb.CommandAck(command_index=command_index).SerializeToString())
 
+    def admit(self, command: Command) -> None:
+        """Refuse a new command that would get the completions of another one. Raises AttemptError."""
+        ids = command.completion_ids
+        for position, completion_id in enumerate(ids):
+            if completion_id in self._completion_ids or completion_id in ids[:position]:
+                raise AttemptError(
+                    "RT0012",
+                    f"expected a completion id that is not in use, got {completion_id} again,"
+                    f" in {type(command).__name__}",
+                )
+        self._add(command)
+
     def decode(self, code: int, flags: int, body: bytes, commands: int) -> Received:
         """One message that is not a command of the service. Raises AttemptError."""
         if code == END:
             return _END
         if code == PROPOSE_RUN_COMPLETION:
-            proposal = decode_proposal(body, bool(flags & REQUIRES_ACK), self._version)
-            if proposal.ack:
-                self._acked_runs.add(proposal.completion_id)
-            return proposal
+            return self._proposal(body, flags)
         if code == SUSPENSION:
-            return decode_suspension(body, self._version)
+            return self._suspension(body)
         if code == ERROR:
             return decode_error(body)
         if code == AWAITING_ON and self._version >= FUTURES_SINCE:
@@ -121,6 +152,31 @@ class Modern:
 
     def command_fault(self, code: int, command_index: int, error: ValueError) -> AttemptError:
         return encoding_error(str(error))
+
+    def _proposal(self, body: bytes, flags: int) -> RunProposed:
+        proposal = decode_proposal(body, bool(flags & REQUIRES_ACK), self._version)
+        completion_id = proposal.completion_id
+        if completion_id not in self._open_runs:
+            raise AttemptError(
+                "RT0012",
+                f"expected ProposeRunCompletion for a Run without a result, got completion id {completion_id}",
+            )
+        self._open_runs.remove(completion_id)
+        if proposal.ack:
+            self._acked_runs.add(completion_id)
+        return proposal
+
+    def _suspension(self, body: bytes) -> SuspensionReceived:
+        suspension = decode_suspension(body, self._version)
+        unknown = next(
+            (one for one in _completions(suspension.awaiting) if one not in self._completion_ids), None
+        )
+        if unknown is not None:
+            # Signals may come from anywhere; a completion that no command asks for would never come.
+            raise AttemptError(
+                "RT0012", f"expected a Suspension on completions of commands, got completion id {unknown}"
+            )
+        return suspension
 
     def _notify(self, row: NotificationRow) -> bytes:
         # The row says that some attempt was promised an ack; only the attempt that asked for it can make sense of one.
@@ -230,7 +286,9 @@ def _failure(message: pb.Failure, version: int) -> Failure:
 
 
 def _awaiting(future: pb.Future) -> Awaiting:
-    """The tree; protobuf refuses to parse one of more than 100 levels, so recursion is safe here and in the engine."""
+    """The tree; protobuf refuses to parse one of more than 100 levels, so recursion is safe here, in the engine and in
+    the rows.
+    """
     return Awaiting(
         _COMBINATORS.get(future.combinator_type, Combinator.UNKNOWN),
         tuple(future.waiting_completions),
@@ -238,6 +296,13 @@ def _awaiting(future: pb.Future) -> Awaiting:
         tuple(future.waiting_named_signals),
         tuple(_awaiting(nested) for nested in future.nested_futures),
     )
+
+
+def _completions(awaiting: Awaiting) -> Iterator[int]:
+    """The completion ids that a tree names."""
+    yield from awaiting.completions
+    for nested in awaiting.nested:
+        yield from _completions(nested)
 
 
 def _has_leaf(awaiting: Awaiting) -> bool:

@@ -11,6 +11,9 @@ from restate.runtime.journal.catalog import Command
 from restate.runtime.model.invocation import Awaiting
 from restate.runtime.model.result import Result
 
+_TOO_DEEP = "MaxDepth"
+"""In the text of the protobuf library's error, which has no code; without it, the error is any other one."""
+
 ErrorBehavior = Literal["retry", "pause", "fail"]
 
 
@@ -80,7 +83,7 @@ Received = CommandReceived | RunProposed | AwaitingOnReceived | Terminal
 
 
 class AttemptError(RestateError):
-    """The service broke the protocol, or its stream ended early; the attempt is over and is retried.
+    """The service broke the protocol, or its stream ended early; the attempt is over.
 
     code: RTnnnn. received: messages of the same chunk that came before the fault; they count.
     """
@@ -109,4 +112,8 @@ def parse(message: Message, body: bytes, name: str) -> None:
     try:
         message.ParseFromString(body)
     except DecodeError as error:
+        if _TOO_DEEP in str(error):
+            raise AttemptError(
+                "RT0025", f"{name} is nested too deeply: expected at most 100 levels"
+            ) from error
         raise encoding_error(f"cannot decode {name}: {error}") from error
