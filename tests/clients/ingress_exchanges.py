@@ -4,6 +4,9 @@
 the board under NAME, `{run}` a word of this run's own.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import attrs
 
 JSON = {"content-type": "application/json"}
@@ -13,16 +16,18 @@ JSON = {"content-type": "application/json"}
 class Exchange:
     """One request. body None: neither a body nor a content-length. chunked: no content-length either.
 
-    loose_body: only the status and headers of the answer are compared, its text is the program's own.
+    loose_body: only the status and headers of the answer are compared, its text is the program's own. until_done: sent
+    again while the answer is that the invocation has not completed.
     """
 
     name: str
     method: str
     path: str
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes | None = None
     chunked: bool = False
     loose_body: bool = False
+    until_done: bool = False
 
 
 def call(
@@ -39,6 +44,11 @@ def bare(name: str, method: str, path: str, body: bytes | None = None, **headers
     return Exchange(
         name, method, path, {key.replace("_", "-"): value for key, value in headers.items()}, body
     )
+
+
+def done(name: str, invocation: str) -> Exchange:
+    """The output of an invocation that is about to complete."""
+    return Exchange(name, "GET", f"/restate/invocation/{invocation}/output", until_done=True)
 
 
 PATHS = (
@@ -107,7 +117,28 @@ PATHS = (
     bare("scope and call", "POST", "/restate/scope/s/call/Edge/echo"),
     bare("scope and junk", "POST", "/restate/scope/s/junk/Edge/echo"),
     bare("scope that is not allowed", "POST", "/restate/scope/a%20b/call/Edge/echo"),
+    bare("scope of an unknown service", "POST", "/restate/scope/s/call/Nope/echo"),
+    bare("scope that is not allowed, unknown service", "POST", "/restate/scope/a%20b/call/Nope/echo"),
+    bare("scope, DELETE", "DELETE", "/restate/scope/s/call/Edge/echo"),
+    bare("scope, private", "POST", "/restate/scope/s/call/Secret/tell"),
+    bare("scope of an object", "POST", "/restate/scope/s/call/Board/k/get"),
+    bare("scope and send", "POST", "/restate/scope/s/send/Edge/echo"),
+    bare("scope without handler", "POST", "/restate/scope/s/send/Edge"),
+    bare("scope without key", "POST", "/restate/scope/s/call/Board/get"),
+    bare("scope without target", "POST", "/restate/scope/s"),
+    bare("scope, workflow with key", "POST", "/restate/scope/s/call/Flow/k/run", idempotency_key="k"),
+    bare("scope, bad delay", "POST", "/restate/scope/s/send/Edge/nothing?delay=x"),
+    bare("empty scope", "POST", "/restate/scope//call/Edge/echo"),
+    bare("long scope", "POST", "/restate/scope/aaaaaaaaaabbbbbbbbbbccccccccccdddddde/call/Edge/echo"),
+    bare("scope that is not UTF-8", "POST", "/restate/scope/%ff/call/Edge/echo"),
     call("limit key without scope", "/Edge/echo", x_restate_limit_key="a"),
+    call("bad limit key without scope", "/Edge/echo", x_restate_limit_key="a b"),
+    call("empty limit key", "/Edge/echo", x_restate_limit_key=""),
+    bare("limit key and a bad body", "POST", "/Edge/nothing", b"x", x_restate_limit_key="a"),
+    call("limit key and a bad delay", "/Edge/echo/send?delay=x", x_restate_limit_key="a"),
+    call("limit key and a delayed call", "/Edge/echo?delay=1s", x_restate_limit_key="a"),
+    call("limit key and a bad header", "/Edge/echo", x_restate_limit_key="a", x_custom="\xe9"),
+    call("limit key that is not ASCII", "/Edge/echo", x_restate_limit_key="\xe9"),
 )
 
 BODIES = (
@@ -117,6 +148,19 @@ BODIES = (
     bare("empty body with type", "POST", "/Edge/echo", b"", content_type="application/json"),
     bare("empty body without type", "POST", "/Edge/echo", b""),
     bare("body without type", "POST", "/Edge/echo", b'"x"'),
+    bare("wrong type without body", "POST", "/Edge/echo", content_type="text/plain"),
+    bare("blank before the parameters", "POST", "/Edge/echo", b'"x"', content_type="application/json ; a=b"),
+    bare("type that only begins right", "POST", "/Edge/echo", b'"x"', content_type="application/jsonp"),
+    bare(
+        "text with a blank before the parameters", "POST", "/Edge/text", b"x", content_type="text/plain ;a=b"
+    ),
+    bare("text without subtype", "POST", "/Edge/text", b"x", content_type="text"),
+    bare("text and a slash", "POST", "/Edge/text", b"x", content_type="text/"),
+    bare("any, nonsense type", "POST", "/Edge/raw", b"x", content_type="nonsense"),
+    bare("any, empty type", "POST", "/Edge/raw", b"x", content_type=""),
+    bare("two types", "POST", "/Edge/raw", b"x", content_type="a/b, c/d"),
+    bare("type that is not ASCII", "POST", "/Edge/raw", b"x", content_type="a/\xe9"),
+    bare("type that is not ASCII, none expected", "POST", "/Edge/nothing", b"x", content_type="a/\xe9"),
     bare("wrong type", "POST", "/Edge/echo", b"x", content_type="text/plain"),
     bare(
         "type with parameters", "POST", "/Edge/echo", b'"x"', content_type="application/json; charset=utf-8"
@@ -129,7 +173,14 @@ BODIES = (
     Exchange("bad JSON", "POST", "/Edge/echo", JSON, b"{", loose_body=True),
     Exchange("chunked", "POST", "/Edge/echo", JSON, b'"chunked"', chunked=True),
     Exchange("chunked and empty", "POST", "/Edge/echo", JSON, b"", chunked=True),
-    bare("gzip is not looked at", "POST", "/Edge/raw", b"\x1f\x8bx", content_encoding="gzip"),
+    bare(
+        "gzip is not looked at",
+        "POST",
+        "/Edge/raw",
+        b"\x1f\x8bx",
+        content_type="a/b",
+        content_encoding="gzip",
+    ),
     bare("none expected, none sent", "POST", "/Edge/nothing"),
     bare("none expected, length 0", "POST", "/Edge/nothing", b""),
     bare("none expected, sent", "POST", "/Edge/nothing", b'"x"', content_type="application/json"),
@@ -170,13 +221,30 @@ HEADERS = (
             "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
             "connect-protocol-versions": "1",
             "origin": "https://example.org",
+            "content-type": "a/b",
         },
         b"x",
     ),
-    bare("header that is not ASCII", "POST", "/Edge/headers", b"x", x_custom="\xe9"),
-    bare("header with an empty value", "POST", "/Edge/headers", b"x", x_custom=""),
-    bare("idempotency key that is not ASCII", "POST", "/Edge/headers", b"x", idempotency_key="\xe9"),
-    bare("CORS on success", "POST", "/Edge/raw", b"x", origin="https://example.org"),
+    bare("header that is not ASCII", "POST", "/Edge/headers", b"x", content_type="a/b", x_custom="\xe9"),
+    bare("header with an empty value", "POST", "/Edge/headers", b"x", content_type="a/b", x_custom=""),
+    bare(
+        "idempotency key that is not ASCII",
+        "POST",
+        "/Edge/headers",
+        b"x",
+        content_type="a/b",
+        idempotency_key="\xe9",
+    ),
+    bare("bad idempotency key and method", "DELETE", "/Edge/raw", idempotency_key="\xe9"),
+    bare("bad idempotency key, private", "POST", "/Secret/tell", idempotency_key="\xe9"),
+    bare("bad idempotency key, workflow", "POST", "/Flow/x/run", idempotency_key="\xe9"),
+    bare("bad idempotency key and type", "POST", "/Edge/echo", b"x", idempotency_key="\xe9"),
+    bare("bad header and another", "POST", "/Edge/raw", x_a="\xe9", x_b="\xe8"),
+    bare("control character in a header", "POST", "/Edge/headers", x_a="a\tb"),
+    bare("dropped header that is not ASCII", "POST", "/Edge/raw", idempotency_expires="\xe9"),
+    bare("bad origin", "POST", "/Edge/raw", origin="\xe9"),
+    bare("own ingress path", "POST", "/Edge/headers", x_restate_ingress_path="mine"),
+    bare("CORS on success", "POST", "/Edge/raw", b"x", content_type="a/b", origin="https://example.org"),
     bare("CORS on an error", "POST", "/Nope/raw", b"x", origin="https://example.org"),
     bare("preflight without anything", "OPTIONS", "/Edge/echo"),
     bare(
@@ -220,8 +288,8 @@ SENDS = (
     call("explicit delay", "/restate/send/Edge/echo?delay=1s"),
     call("explicit call with delay", "/restate/call/Edge/echo?delay=1s"),
     bare("delay and a bad body", "POST", "/Edge/nothing/send?delay=nonsense", b"x"),
-    bare("delay and a bad header", "POST", "/Edge/raw/send?delay=nonsense", b"x", x_custom="\xe9"),
-    bare("delay on a call and a bad header", "POST", "/Edge/raw?delay=1s", b"x", x_custom="\xe9"),
+    bare("delay and a bad header", "POST", "/Edge/raw/send?delay=nonsense", b"x", content_type="a/b", x_custom="\xe9"),
+    bare("delay on a call and a bad header", "POST", "/Edge/raw?delay=1s", b"x", content_type="a/b", x_custom="\xe9"),
     call("limit key parameter", "/Edge/echo?limit-key=a"),
 )  # fmt: skip
 
@@ -310,6 +378,23 @@ INVOCATIONS = (
     bare("output, no body", "GET", "/restate/invocation/inv_/output"),
     bare("output, bad base62", "GET", "/restate/invocation/inv_1gdJBtdVEcM942bjcDmb1c1khoaJe11Hb-/output"),
     bare("output, too large", "GET", "/restate/invocation/inv_1ZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZZ/output"),
+    bare("output and a tail", "GET", "/restate/invocation/{id:call}/output/tail"),
+    bare("output and a longer tail", "GET", "/restate/invocation/{id:call}/output/a/output"),
+    bare("output, unknown service", "GET", "/restate/invocation/Nope/output/output"),
+    bare("output of a handler output", "GET", "/restate/invocation/Edge/output/output"),
+    bare("junk by key", "GET", "/restate/invocation/Edge/echo/{run}/junk"),
+    bare("junk by key, unknown service", "GET", "/restate/invocation/Nope/echo/{run}/junk"),
+    bare("junk by key, object", "GET", "/restate/invocation/Board/k/get/{run}/junk"),
+    bare("output by key and a tail", "GET", "/restate/invocation/Edge/echo/{run}/output/a"),
+    bare("output by key, workflow", "GET", "/restate/invocation/Flow/{run}/peek/k/output"),
+    bare("output by key, workflow run", "GET", "/restate/invocation/Flow/{run}/run/k/output"),
+    bare("output by escaped key", "GET", "/restate/invocation/Edge/echo/%61/output"),
+    bare("output by key, POST", "POST", "/restate/invocation/Edge/echo/{run}/output"),
+    bare("output by key, unknown service, POST", "POST", "/restate/invocation/Nope/echo/{run}/output"),
+    bare("output, nonsense id, POST", "POST", "/restate/invocation/nonsense/output"),
+    bare("workflow and a tail", "GET", "/restate/workflow/Flow/{run}/output/tail"),
+    bare("workflow with two parts", "GET", "/restate/workflow/Flow/{run}"),
+    bare("workflow alone", "GET", "/restate/workflow"),
     bare("short output, nonsense", "GET", "/restate/output/nonsense"),
     bare("invocation alone", "GET", "/restate/invocation"),
     bare("invocation and id alone", "GET", "/restate/invocation/{id:call}"),
@@ -384,11 +469,11 @@ AWAKEABLES = (
     bare("resolve, GET", "GET", "/restate/awakeables/{awakeable:{run}a}/resolve"),
     bare("resolve", "POST", "/restate/awakeables/{awakeable:{run}a}/resolve", b"resolved \xc3\xa9"),
     bare("resolve again", "POST", "/restate/awakeables/{awakeable:{run}a}/resolve", b"twice"),
-    bare("resolved", "GET", "/restate/invocation/{id:awaits}/attach"),
+    done("resolved", "{id:awaits}"),
     bare("resolve when gone", "POST", "/restate/a/{awakeable:{run}a}/resolve", b"twice"),
     call("awaits rejection", "/Edge/awaits/send", '"{run}b"'),
     bare("reject", "POST", "/restate/a/{awakeable:{run}b}/reject", b"no \xc3\xa9"),
-    bare("rejected", "GET", "/restate/invocation/{id:awaits rejection}/attach"),
+    done("rejected", "{id:awaits rejection}"),
     bare("reject, not UTF-8", "POST", "/restate/a/{awakeable:{run}b}/reject", b"\xff"),
     bare("resolve, nonsense", "POST", "/restate/awakeables/nonsense/resolve", b"x"),
     bare("resolve, empty id", "POST", "/restate/awakeables//resolve", b"x"),
@@ -407,6 +492,14 @@ AWAKEABLES = (
     ),
     bare("awakeable, junk", "POST", "/restate/awakeables/{awakeable:{run}b}/junk", b"x"),
     bare("awakeable, short", "POST", "/restate/awakeables/{awakeable:{run}b}", b"x"),
+    bare("awakeable and a tail", "POST", "/restate/awakeables/{awakeable:{run}b}/resolve/tail", b"x"),
+    bare("awakeable, version only", "POST", "/restate/awakeables/sign_1/resolve", b"x"),
+    bare("awakeable, prom version only", "POST", "/restate/awakeables/prom_1/resolve", b"x"),
+    bare("awakeable, bad prom", "POST", "/restate/awakeables/prom_1!!!/resolve", b"x"),
+    bare("awakeable, deployment id", "POST", "/restate/awakeables/dp_1gdJBtdVEcM942bjcDmb1/resolve", b"x"),
+    bare("nonsense, GET", "GET", "/restate/awakeables/nonsense/resolve"),
+    bare("awakeable, junk, GET", "GET", "/restate/awakeables/nonsense/junk"),
+    bare("lookup, DELETE", "DELETE", "/restate/lookup"),
     bare("awakeable alone", "POST", "/restate/awakeables", b"x"),
     bare("reject, nonsense", "POST", "/restate/awakeables/nonsense/reject", b"x"),
 )
@@ -416,11 +509,14 @@ FAILURES = (
         call(f"terminal {code}", "/Edge/fails", f'{{"code":{code},"message":"m"}}')
         for code in (200, 204, 304, 400, 404, 409, 418, 500, 599, 600, 999, 1000, 99, 5, 1, 101, 65535)
     ),
+    call(
+        "terminal with metadata and text", "/Edge/fails", '{"code":1000,"message":"é","metadata":{"é":"☺"}}'
+    ),
     call("terminal with text", "/Edge/fails", '{"code":418,"message":"é \\" \\n ☺"}'),
     call("terminal with metadata", "/Edge/fails", '{"code":418,"message":"m","metadata":{"a":"b"}}'),
     call("terminal, sent", "/Edge/fails/send", '{"code":418,"message":"m"}'),
+    done("terminal, output", "{id:terminal, sent}"),
     bare("terminal, attached", "GET", "/restate/invocation/{id:terminal, sent}/attach"),
-    bare("terminal, output", "GET", "/restate/invocation/{id:terminal, sent}/output"),
 )
 
 EXCHANGES = (*PATHS, *BODIES, *HEADERS, *SENDS, *IDEMPOTENCY, *INVOCATIONS, *TARGETS, *AWAKEABLES, *FAILURES)

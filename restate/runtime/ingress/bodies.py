@@ -1,36 +1,30 @@
 """Checking a request body against the input rule of its handler (ingress.md §3.3)."""
 
 from restate.runtime.ingress.errors import IngressError
+from restate.runtime.ingress.headers import header_text
 from restate.runtime.schema.deployment import InputRule
 
 
 def check_input(rule: InputRule, content_type: bytes | None, body: bytes) -> None:
     """Raises IngressError 400. JSON itself is not looked at; the SDK does that."""
+    found = None if content_type is None else header_text(b"content-type", content_type)
     if rule.content_type is None:
-        if body or content_type is not None:
-            got = "None" if content_type is None else f"Some({_quoted(content_type)})"
+        if body or found is not None:
+            got = "None" if found is None else f"Some({_debug(found)})"
             raise _invalid(
                 f"Expected body and content-type to be empty, but wasn't with content-type '{got}'"
             )
-        return
-    if not body and content_type is None:
-        if rule.required:
+    elif body or found is not None or rule.required:
+        if found is None:
+            raise _invalid("Empty content-type" if body else "Empty body not allowed")
+        if found != rule.content_type and not _matches(found.partition(";")[0].strip(), rule.content_type):
+            raise _invalid(f"Content-type '{found}' does not match '{rule.content_type}'")
+        if not body:
             raise _invalid("Empty body not allowed")
-        return
-    if content_type is None:
-        if rule.content_type != "*/*":
-            raise _invalid("Empty content-type")
-        return
-    found = content_type.partition(b";")[0].strip().lower().decode("latin-1")
-    if not _matches(found, rule.content_type.lower()):
-        raise _invalid(
-            f"Content-type '{content_type.decode('latin-1')}' does not match '{rule.content_type}'"
-        )
-    if not body and rule.content_type != "*/*":
-        raise _invalid("Empty body not allowed")
 
 
 def _matches(found: str, rule: str) -> bool:
+    """Case counts, as upstream: `TEXT/PLAIN` does not match `text/*`."""
     if rule == "*/*":
         return True
     if rule.endswith("/*"):
@@ -38,8 +32,10 @@ def _matches(found: str, rule: str) -> bool:
     return found == rule
 
 
-def _quoted(value: bytes) -> str:
-    return '"' + value.decode("latin-1") + '"'
+def _debug(value: str) -> str:
+    """As a Rust program prints a string."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
+    return f'"{escaped}"'
 
 
 def _invalid(reason: str) -> IngressError:

@@ -5,7 +5,7 @@ import json
 from restate.runtime.model import codes
 from restate.runtime.model.result import Failure
 from restate.runtime.model.target import Generation
-from restate.runtime.net.http import Headers
+from restate.runtime.net.http import Headers, Request
 
 _BODYLESS = frozenset({204, 205, 304})
 """Statuses that cannot have a body; a failure with such a code is told as 500 (settled.md #31)."""
@@ -33,8 +33,21 @@ def failure_answer(failure: Failure, generation: Generation) -> tuple[int, Heade
     """The outcome of a failed invocation: the status is its code where HTTP has one, the body always has the code."""
     code = codes.convert(failure.code, generation, Generation.MODERN)
     status = code if 200 <= code <= 999 and code not in _BODYLESS else 500
-    body: dict[str, object] = {"code": code, "message": failure.message, "source": "invocation"}
+    body: dict[str, object] = {"code": code, "message": failure.message}
     if failure.metadata:
         body["metadata"] = dict(failure.metadata)
+    body["source"] = "invocation"
     headers = [(b"x-restate-error-source", b"invocation"), (b"content-type", b"application/json")]
     return status, headers, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def service_not_found(name: str) -> IngressError:
+    return IngressError(
+        404, f"service '{name}' not found, make sure to register the service before calling it."
+    )
+
+
+def check_method(request: Request, *allowed: str) -> None:
+    """Raises IngressError 405."""
+    if request.method not in allowed:
+        raise IngressError(405, "method not allowed")

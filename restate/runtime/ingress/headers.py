@@ -13,6 +13,9 @@ _EXPOSED = (
 )
 _WITHOUT_ORIGIN: Headers = [_VARY, _CREDENTIALS, _EXPOSED]
 
+LAST_MS = 253_402_300_799_999
+"""The last time that has a text, in epoch milliseconds: the end of the year 9999."""
+
 _NOT_FORWARDED = frozenset({b"connection", b"host", b"idempotency-key", b"idempotency-expires"})
 
 
@@ -37,27 +40,43 @@ def preflight(request: Request) -> Headers:
     return headers
 
 
+def header_text(name: bytes, value: bytes) -> str:
+    """A value as text. Raises IngressError 400 unless it is ASCII."""
+    if value.isascii():
+        return value.decode("ascii")
+    raise IngressError(400, f"bad header {name.decode('latin-1')}: ToStrError {{ _priv: () }}")
+
+
 def forwarded(request: Request) -> tuple[tuple[str, str], ...]:
     """What the handler sees: every request header once, less those of the connection. Raises IngressError 400."""
-    seen = {"x-restate-ingress-path": request.target.decode("latin-1")}
+    seen: dict[str, str] = {}
     for name, value in request.headers:
         if name in _NOT_FORWARDED:
             continue
         name_text = name.decode("latin-1")
-        if name_text in seen:
-            continue
-        try:
-            seen[name_text] = value.decode("ascii")
-        except UnicodeDecodeError:
-            raise IngressError(400, f"bad header {name_text}: ToStrError {{ _priv: () }}") from None
+        if name_text not in seen:
+            seen[name_text] = value.decode("ascii") if value.isascii() else header_text(name, value)
+    if "x-restate-ingress-path" not in seen:
+        seen["x-restate-ingress-path"] = request.target.decode("latin-1")
     return tuple(seen.items())
 
 
 def execution_time_text(epoch_ms: int) -> str:
     """`2026-11-23T02:51:17.828000000Z`."""
-    return f"{datetime.fromtimestamp(epoch_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03d}000000Z"
+    return _time_text(epoch_ms) + "000000Z"
 
 
 def expiry_text(epoch_ms: int) -> str:
-    """`2026-11-24T02:51:50.064+00:00`."""
-    return f"{datetime.fromtimestamp(epoch_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03d}+00:00"
+    """`2026-11-24T02:51:50.064+00:00`, as modern callers see it."""
+    return _time_text(epoch_ms) + "+00:00"
+
+
+def classic_expiry_text(epoch_ms: int) -> str:
+    """`2026-11-24T02:51:50.064Z`."""
+    return _time_text(epoch_ms) + "Z"
+
+
+def _time_text(epoch_ms: int) -> str:
+    """UTC with milliseconds. Retentions can be set to thousands of years; the text ends with the year 9999."""
+    epoch_ms = min(epoch_ms, LAST_MS)
+    return f"{datetime.fromtimestamp(epoch_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03d}"

@@ -114,7 +114,8 @@ def parse_awakeable_id(text: str) -> tuple[str, InvocationId, int]:
     try:
         raw = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise IdError("bad format") from None
+        # The body is base64; upstream says so nevertheless, and callers see it.
+        raise IdError("base62 decode error") from None
     if len(raw) != 28:
         raise IdError("bad length")
     return prefix, InvocationId(raw[:24]), int.from_bytes(raw[24:], "big")

@@ -43,7 +43,9 @@ async def text(ctx: restate.Context, body: bytes) -> bytes:
     return body
 
 
-@edge.handler("xml", accept="application/xml", content_type="application/xml", input_serde=RAW, output_serde=RAW)
+@edge.handler(
+    "xml", accept="application/xml", content_type="application/xml", input_serde=RAW, output_serde=RAW
+)
 async def xml(ctx: restate.Context, body: bytes) -> bytes:
     return body
 
