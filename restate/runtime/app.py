@@ -5,8 +5,9 @@
         work nursery       one task per client connection, one per running attempt
           accept           node-ctrl, ingress, admin, postgres
 
-A signal ends it from the inside: no new connections, attempts are asked to suspend, clients that still wait are told to
-come back, and when the grace period is over everything left is cancelled.
+A signal ends it from the inside: no new connections and requests, attempts are asked to suspend, clients whose
+invocation does not run any more are told to come back, and what takes too long is cut. Nothing is lost by a cut: what
+was accepted is on disk, and an attempt that was cut is made again at the next start.
 """
 
 import errno
@@ -25,7 +26,7 @@ import trio
 from restate.runtime.clock import SystemClock, SystemIds
 from restate.runtime.config import Address, Config
 from restate.runtime.discovery.handle import Discovery
-from restate.runtime.errors import PortInUse
+from restate.runtime.errors import PortInUse, RestateError
 from restate.runtime.ingress.server import Ingress
 from restate.runtime.invoker.preconditions import Preconditions
 from restate.runtime.invoker.retry import Retries
@@ -42,7 +43,7 @@ from restate.runtime.partition.processor import Processor
 from restate.runtime.partition.timers import Timers
 from restate.runtime.query.postgres import PostgresPort
 from restate.runtime.schema.registry import Registry
-from restate.runtime.storage.api import Store
+from restate.runtime.storage.api import StorageError, Store
 from restate.runtime.storage.commit import Committer
 from restate.runtime.storage.rocksdb import RocksStore
 from restate.runtime.tables.api import Tables
@@ -60,6 +61,17 @@ log = logging.getLogger("restate.app")
 
 PORTS_FILE = "ports.json"
 
+_ATTEMPTS_SHARE = 1 / 6
+"""Of the grace period: for attempts that do not suspend when asked, because they are busy or hang."""
+_CLIENTS_SHARE = 1 / 20
+"""Of the grace period: for clients to take their answers, once no new ones can come."""
+_LOOK_AGAIN_S = 0.05
+"""How long a client may wait for being sent away after the attempt it waits for has suspended."""
+
+
+class EndedAtOnce(RestateError):
+    """A second signal came while the server drained."""
+
 
 @attrs.frozen
 class Ports:
@@ -75,22 +87,26 @@ class Ports:
 
 
 async def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT has been answered; a second one ends at once.
+    """Serve until SIGTERM or SIGINT has been answered; a second one raises EndedAtOnce.
 
-    Raises PortInUse, StorageLocked, StorageFormatError or StorageDamaged before anything is served.
+    Raises PortInUse, StorageLocked, StorageFormatError, StorageDamaged or StorageError before anything is served, and
+    StorageError, within groups, when the disk fails later.
     """
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         ports = _bind(config)
-        ports_file = config.base_dir / PORTS_FILE
         try:
-            ports_file.unlink(missing_ok=True)
             store = RocksStore.open(config.base_dir / "db", rocks_options(config))
+            # From here to `close` the lock on the database is ours, and with it the ports file.
+            ports_file = config.base_dir / PORTS_FILE
             try:
+                _remove(ports_file)
                 await _Server(config, ports, store).run(signals)
             finally:
-                store.close()
+                try:
+                    _remove(ports_file)
+                finally:
+                    store.close()
         finally:
-            ports_file.unlink(missing_ok=True)
             for listener in attrs.astuple(ports, recurse=False):
                 listener.close()
 
@@ -135,12 +151,13 @@ class _Server:
         self._defaults = option_defaults(config)
         self._partition = Partition(queue_limit=config.engine.queue_limit)
         self._stopping = trio.Event()
+        self._admin_ended = trio.Event()
         # What reads outside of the loop: an overlay of its own that stays empty.
         self._reader = Tables(store)
 
     async def run(self, signals: AsyncIterator[int]) -> None:
         async with trio.open_nursery() as storage:
-            storage.start_soon(self._watch, signals, storage.cancel_scope)
+            storage.start_soon(self._watch, signals)
             async with trio.open_nursery() as engine:
                 async with trio.open_nursery() as work:
                     supervisor = await self._start_engine(storage, engine, work)
@@ -152,13 +169,13 @@ class _Server:
                 engine.cancel_scope.cancel()
             storage.cancel_scope.cancel()
 
-    async def _watch(self, signals: AsyncIterator[int], everything: trio.CancelScope) -> None:
+    async def _watch(self, signals: AsyncIterator[int]) -> None:
         async for number in signals:
             name = signal.Signals(number).name
             if self._stopping.is_set():
-                log.warning("%s again: ending at once", name)
-                everything.cancel()
-                return
+                raise EndedAtOnce(
+                    f"{name} came while draining; what is open was cut and goes on at the next start"
+                )
             log.info("%s: draining, at most %g s", name, self._config.shutdown_grace_period_ms / 1000)
             self._stopping.set()
 
@@ -196,7 +213,8 @@ class _Server:
             batch_records=config.engine.batch_records,
             batch_bytes=config.engine.batch_bytes,
         )
-        partition.schema = Registry.load(reader.counters.get("schema_version"), reader.schema.scan())
+        schema = Registry.load(reader.counters.get("schema_version"), reader.schema.scan())
+        partition.begin(schema, reader.counters.get("boot"))
         await storage.start(committer.run)
         await engine.start(client.run)
         await engine.start(processor.run)
@@ -214,44 +232,71 @@ class _Server:
             await engine.start(
                 partial(serve, listener, handler, limits=limits, name=name, nursery=work, drain=drain)
             )
-        engine.start_soon(PostgresPort(self._ports.postgres).run)
+        engine.start_soon(PostgresPort(self._ports.postgres).run, drain)
         self._partition.ready.set()
         _write_ports(self._config.base_dir / PORTS_FILE, self._ports.numbers())
         for name, listener in attrs.asdict(self._ports, recurse=False).items():
             host, port = listener.address
             log.info("%s listening on %s:%d", name, host, port)
-        engine.start_soon(self._admin, drain)
+        engine.start_soon(self._admin)
 
-    async def _admin(self, drain: Drain) -> None:
+    async def _admin(self) -> None:
         """The admin app is the slow part of the start: its imports must not delay the first invocation."""
-        server: Any = await trio.to_thread.run_sync(_import_admin)
-        await server.serve(
-            self._ports.admin.socket,
-            partition=self._partition,
-            discovery=Discovery(self._client, self._config.discovery, self._identity),
-            config=self._config,
-            clock=self._clock,
-            ids=self._ids,
-            ingress_port=self._ports.ingress.port,
-            shutdown=self._stopping,
-            defaults=self._defaults,
-            is_live=self._is_live,
-        )
+        try:
+            server: Any = await trio.to_thread.run_sync(_import_admin)
+            if self._stopping.is_set():
+                return
+            await server.serve(
+                self._ports.admin.socket,
+                partition=self._partition,
+                discovery=Discovery(self._client, self._config.discovery, self._identity),
+                config=self._config,
+                clock=self._clock,
+                ids=self._ids,
+                ingress_port=self._ports.ingress.port,
+                shutdown=self._stopping,
+                defaults=self._defaults,
+                is_live=self._is_live,
+            )
+        finally:
+            self._admin_ended.set()
 
     def _is_live(self, service: str) -> bool:
         """Whether an invocation of the service has not ended."""
-        return any(status is not Status.COMPLETED for _, status, _ in self._reader.invocations.of_service(service))
+        return any(
+            status is not Status.COMPLETED for _, status, _ in self._reader.invocations.of_service(service)
+        )
 
     async def _drain(self, supervisor: Supervisor, drain: Drain) -> None:
-        with trio.move_on_after(self._config.shutdown_grace_period_ms / 1000) as grace:
-            drain.start()
-            await supervisor.drain()
-            self._partition.shut()
-            await drain.finished.wait()
-        if grace.cancelled_caught:
+        """Finish in good order what can be finished soon. Far below the grace period, which is the upper bound."""
+        grace_s = self._config.shutdown_grace_period_ms / 1000
+        self._partition.refuse()
+        drain.start()
+        with trio.move_on_after(grace_s * _ATTEMPTS_SHARE) as attempts:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send_clients_away, supervisor)
+                await supervisor.drain()
+                nursery.cancel_scope.cancel()
+        if attempts.cancelled_caught:
             log.warning(
-                "the grace period is over: cutting what is still open; invocations go on at the next start"
+                "cutting attempts that did not suspend in time; they are made again at the next start"
             )
+        await self._partition.settle()
+        self._partition.send_away(self._partition.awaited())
+        with trio.move_on_after(grace_s * _CLIENTS_SHARE) as clients:
+            await drain.finished.wait()
+            await self._admin_ended.wait()
+        if clients.cancelled_caught:
+            log.warning("cutting clients that did not take their answer in time")
+
+    async def _send_clients_away(self, supervisor: Supervisor) -> None:
+        """Answer, again and again, the clients whose invocation has no attempt that could still bring the outcome."""
+        while True:
+            # In this order: what has ended before `settle` was called has had its outcome given out after it.
+            idle = {each for each in self._partition.awaited() if not supervisor.is_running(each)}
+            await self._partition.settle()
+            self._partition.send_away(idle)
+            await trio.sleep(_LOOK_AGAIN_S)
 
 
 def _import_admin() -> Any:
@@ -259,7 +304,18 @@ def _import_admin() -> Any:
 
 
 def _write_ports(path: Path, numbers: dict[str, int]) -> None:
-    """Whole or not at all: others poll for this file."""
+    """Whole or not at all: others poll for this file. Raises StorageError."""
     partial_path = path.with_suffix(".tmp")
-    partial_path.write_text(json.dumps(numbers) + "\n")
-    partial_path.replace(path)
+    try:
+        partial_path.write_text(json.dumps(numbers) + "\n")
+        partial_path.replace(path)
+    except OSError as error:
+        raise StorageError(f"cannot write '{path}': {error}") from error
+
+
+def _remove(ports_file: Path) -> None:
+    """Raises StorageError."""
+    try:
+        ports_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot remove '{ports_file}': {error}") from error

@@ -1,5 +1,6 @@
 """The console command `restate-server`: arguments, configuration, log, then the server until it is told to stop."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,14 @@ from restate.runtime.config.listing import list_config
 from restate.runtime.errors import RestateError
 from restate.runtime.telemetry import log as telemetry
 
+log = logging.getLogger("restate.main")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the server. Returns the exit status: 0 after a shutdown in good order, 1 when it could not start or go on."""
+    """Run the server. Returns the exit status: 0 after a shutdown in good order, 1 when it could not start or go on.
+
+    Whatever ends it is one line on standard error. A traceback, before that line, means a fault of the server.
+    """
     arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
     try:
         config = load(arguments.overrides, os.environ, Path.cwd(), arguments.config_file)
@@ -27,19 +33,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         _serve(config)
     except RestateError as error:
         return _failed(error)
-    except BaseExceptionGroup as group:
-        known = next(_restate_errors(group), None)
-        if known is None:
+    except KeyboardInterrupt:
+        return _ended("interrupted while starting")
+    except BaseException as error:
+        if isinstance(error, BaseExceptionGroup):
+            known = next(_restate_errors(error), None)
+            if known is not None:
+                return _failed(known)
+        if not isinstance(error, Exception):
             raise
-        return _failed(known)
+        log.critical("the server met a fault of its own", exc_info=error)
+        return _ended("ended by a fault of the server; what was accepted goes on at the next start")
     return 0
 
 
 def _failed(error: RestateError) -> int:
-    """One readable line: code, what came, what to do."""
+    """Code, what came, what to do."""
     code = f"[{error.code}] " if error.code is not None else ""
-    hint = f" {error.hint}" if error.hint is not None else ""
-    print(f"restate-server: {code}{error}.{hint}", file=sys.stderr)
+    hint = f". {error.hint}" if error.hint is not None else ""
+    return _ended(f"{code}{error}{hint}")
+
+
+def _ended(reason: str) -> int:
+    """One readable line, whatever a library has put into its message."""
+    print(f"restate-server: {' '.join(reason.split())}", file=sys.stderr)
     return 1
 
 

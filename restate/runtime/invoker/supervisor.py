@@ -54,8 +54,10 @@ class Supervisor:
         self._fill()
 
     def abort(self, action: AbortAttempt) -> None:
-        run = self._runs.pop(action.id, None)
-        if run is not None:
+        run = self._runs.get(action.id)
+        # The abort of an older attempt, which spoke too late, is not meant for the one that runs now.
+        if run is not None and action.token in (None, run.token):
+            del self._runs[action.id]
             run.aborted = True
             run.scope.cancel()
 
@@ -80,12 +82,19 @@ class Supervisor:
         """
         self._draining = True
         for run in self._runs.values():
-            run.retry_now.cancel()
             if run.stream is not None:
                 self._nursery.start_soon(_end_request, run)
+            else:
+                # It waits for a retry or a connection: nothing that could be lost, and maybe long.
+                run.scope.cancel()
         while any(run.holds_slot for run in self._runs.values()):
             self._idle = trio.Event()
             await self._idle.wait()
+
+    def is_running(self, invocation: InvocationId) -> bool:
+        """Whether an attempt that runs now, or is about to be retried, may still bring the invocation's outcome."""
+        run = self._runs.get(invocation)
+        return run is not None and run.holds_slot
 
     # -- running -------------------------------------------------------------------------------------------------
 

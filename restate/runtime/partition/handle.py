@@ -5,7 +5,7 @@ accepted, is carried out all the same.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Generic, TypeVar
 
 import trio
@@ -28,7 +28,7 @@ from restate.runtime.engine.records import (
     Terminate,
     TerminateKind,
 )
-from restate.runtime.errors import RestateError
+from restate.runtime.errors import GrpcStatus, RestateError
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import IngressSink, IngressSource, Source
 from restate.runtime.model.journal import Callee
@@ -43,22 +43,33 @@ Durable = Callable[[], None]
 class Overloaded(RestateError):
     """The queue of the partition is full; nothing was accepted, so trying again is safe."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, http_status=503, grpc_status=GrpcStatus.RESOURCE_EXHAUSTED)
+
 
 class ShuttingDown(RestateError):
-    """The server stops. What was accepted is on disk and goes on at the next start; attach to it then."""
+    """The server stops. The message tells whether the request was accepted: then it is on disk and goes on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, http_status=503, grpc_status=GrpcStatus.UNAVAILABLE)
 
 
 class _Waiter(Generic[T]):
-    """One value that arrives once, or never when the server stops."""
+    """One value that arrives once, or never when the server stops. invocation: whose outcome it is, if it is one."""
 
-    __slots__ = ("_event", "_value")
+    __slots__ = ("_event", "_value", "invocation")
 
-    def __init__(self) -> None:
+    def __init__(self, invocation: InvocationId | None = None) -> None:
+        self.invocation = invocation
         self._event = trio.Event()
         self._value: T | None = None
 
-    def give(self, value: T | None) -> None:
+    def give(self, value: T) -> None:
         self._value = value
+        self._event.set()
+
+    def send_away(self) -> None:
+        """Nothing will arrive. What has arrived already is still taken."""
         self._event.set()
 
     async def take(self) -> T:
@@ -79,12 +90,21 @@ class Partition:
         self.ready = trio.Event()
         self.outbox_waits = False
         """Messages overflowed into the outbox; the processor works them off between batches."""
-        self._shut = False
+        self._refusing = False
         self._request_ids = itertools.count(1)
         # {request id: waiter}; removed by the caller that waits, whether it was answered or cancelled.
         self._replies: dict[int, _Waiter[IngressReply]] = {}
         self._submits: dict[int, _Waiter[SubmitReply]] = {}
         self._outcomes: dict[int, _Waiter[AdminOutcome]] = {}
+
+    def begin(self, schema: Registry, boots: int) -> None:
+        """Take over from the last process. boots: how often the store has been opened before.
+
+        Records still name the requests of clients that died with that process. Numbers must not come again: the answer
+        to one of those would go to a client that asked for something else.
+        """
+        self.schema = schema
+        self._request_ids = itertools.count((boots << 40) + 1)
 
     # -- proposing -----------------------------------------------------------------------------------------------
 
@@ -98,7 +118,7 @@ class Partition:
 
     def offer(self, record: Record | None, durable: Durable | None = None) -> None:
         """Queue a record or refuse at once: for clients. Raises Overloaded or ShuttingDown."""
-        if self._shut:
+        if self._refusing:
             raise ShuttingDown("the server is shutting down; send the request again when it is started again")
         try:
             self.send_channel.send_nowait((record, durable))
@@ -128,7 +148,7 @@ class Partition:
     ) -> IngressReply:
         """Start or join the invocation and wait for its outcome, however long. Raises Overloaded."""
         request_id = next(self._request_ids)
-        waiter = self._replies[request_id] = _Waiter[IngressReply]()
+        waiter = self._replies[request_id] = _Waiter[IngressReply](callee.invocation)
         try:
             self.offer(_invoke(callee, body, headers, source, sink=IngressSink(request_id)))
             return await waiter.take()
@@ -165,7 +185,7 @@ class Partition:
     async def attach(self, invocation: InvocationId, *, block: bool) -> IngressReply:
         """The outcome of an invocation; `block` waits for it. Raises Overloaded."""
         request_id = next(self._request_ids)
-        waiter = self._replies[request_id] = _Waiter[IngressReply]()
+        waiter = self._replies[request_id] = _Waiter[IngressReply](invocation)
         try:
             self.offer(Attach(invocation, IngressSink(request_id), block))
             return await waiter.take()
@@ -209,12 +229,26 @@ class Partition:
         """Return once everything that could be read before the call is on disk."""
         await self.settle()
 
-    def shut(self) -> None:
-        """Refuse new requests, and send away the clients that still wait."""
-        self._shut = True
-        for waiters in (self._replies, self._submits, self._outcomes):
-            for waiter in waiters.values():
-                waiter.give(None)
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def refuse(self) -> None:
+        """Accept nothing more from clients. Attempts, timers and what was accepted before go on."""
+        self._refusing = True
+
+    def awaited(self) -> set[InvocationId]:
+        """The invocations whose outcome a client waits for."""
+        return {waiter.invocation for waiter in self._replies.values() if waiter.invocation is not None}
+
+    def send_away(self, invocations: Container[InvocationId]) -> None:
+        """Tell the clients that wait for the outcome of these invocations that it will not come from this process.
+
+        Call `settle` before: then the invocations are on disk, and an outcome that is there has been given out.
+        """
+        for waiter in self._replies.values():
+            if waiter.invocation in invocations:
+                waiter.send_away()
+
+    # -- the processor's side ------------------------------------------------------------------------------------
 
     def drain_later(self, action: DrainLater) -> None:
         """Have the processor work off the outbox. Called on the Trio thread, must not wait for room in the queue."""
@@ -224,8 +258,6 @@ class Partition:
         except trio.WouldBlock:
             # The queue is full, so the processor is awake and comes by.
             return
-
-    # -- the processor's side ------------------------------------------------------------------------------------
 
     def reply(self, action: IngressReply) -> None:
         """Wake the client that waits. One who has left misses nothing: the outcome stays as long as it is retained."""

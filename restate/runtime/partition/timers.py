@@ -61,12 +61,9 @@ class Timers:
                 await self._partition.propose(TimerFired(self._keys.pop(0)))
 
     def _load(self, after: TimerKey | None) -> None:
-        keys = [key for key, _ in self._reader.timers.read(after, self._in_memory)]
-        for key in keys:
-            at = bisect_left(self._keys, key)
-            if at == len(self._keys) or self._keys[at] != key:
-                self._keys.insert(at, key)
-        self._boundary = self._keys[-1] if len(keys) == self._in_memory else None
+        """Read the next page. What was set before the first one is stored, so it is in that page or above it."""
+        self._keys = [key for key, _ in self._reader.timers.read(after, self._in_memory)]
+        self._boundary = self._keys[-1] if len(self._keys) == self._in_memory else None
 
     async def _wait_until_due(self) -> None:
         with trio.CancelScope() as self._changed:

@@ -7,14 +7,17 @@ import logging
 
 import trio
 
-from restate.runtime.net.listener import Listener
+from restate.runtime.net.listener import Drain, Listener, accept
 
 log = logging.getLogger("restate.query")
 
 _ENCRYPTION_REQUESTS = frozenset({80877103, 80877104})
 """SSLRequest and GSSENCRequest; both are answered by one byte, and the start-up message follows."""
+_CANCEL_REQUEST = 80877102
+"""Has no answer, in any case."""
 _LONGEST_STARTUP = 10_000
 _TIMEOUT_S = 5.0
+_MOST_CLIENTS = 100
 
 
 class PostgresPort:
@@ -22,25 +25,34 @@ class PostgresPort:
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
+        self._room = trio.CapacityLimiter(_MOST_CLIENTS)
 
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        sock = trio.socket.from_stdlib_socket(self._listener.socket)
+    async def run(self, drain: Drain) -> None:
+        """Serve until the drain starts, and those who came before it for seconds more. Raises OSError if the listener breaks."""
         async with trio.open_nursery() as nursery:
-            while True:
-                client, _ = await sock.accept()
-                nursery.start_soon(_refuse, trio.SocketStream(client))
+            with drain.accepting():
+                while True:
+                    async with self._room:
+                        pass
+                    for sock, _ in await accept(self._listener.socket, _MOST_CLIENTS):
+                        stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+                        nursery.start_soon(self._serve, stream)
+            self._listener.close()
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        async with self._room, stream:
+            try:
+                with trio.move_on_after(_TIMEOUT_S):
+                    await _refuse(stream)
+            except (trio.BrokenResourceError, _NotPostgresError):
+                log.debug("a client of the postgres port left before it was answered")
 
 
 async def _refuse(stream: trio.SocketStream) -> None:
-    async with stream:
-        try:
-            with trio.move_on_after(_TIMEOUT_S):
-                while await _startup_code(stream) in _ENCRYPTION_REQUESTS:
-                    await stream.send_all(b"N")
-                await stream.send_all(refusal())
-        except (trio.BrokenResourceError, _NotPostgresError):
-            log.debug("a client of the postgres port left before it was answered")
+    while (code := await _startup_code(stream)) in _ENCRYPTION_REQUESTS:
+        await stream.send_all(b"N")
+    if code != _CANCEL_REQUEST:
+        await stream.send_all(refusal())
 
 
 class _NotPostgresError(Exception):
