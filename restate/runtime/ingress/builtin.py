@@ -8,15 +8,14 @@ import attrs
 from google.protobuf import empty_pb2, json_format
 from google.protobuf.message import Message
 
-from restate.runtime.ingress.calls import ClassicCalls
-from restate.runtime.model.ids import IdError, InvocationId, format_invocation_id, parse_awakeable_id
-from restate.runtime.model.result import Failure, Success
+from restate.runtime.ingress import awakeables
+from restate.runtime.ingress.calls import ClassicCalls, Idempotency, method_not_found
+from restate.runtime.model.ids import IdError, format_invocation_id
+from restate.runtime.model.result import Success
 from restate.runtime.partition.handle import Partition
 from restate.runtime.pb import health_pb2, services_pb2
 from restate.runtime.rpc import transcode
 from restate.runtime.rpc.status import Code, RpcError
-
-_REJECTED_CODE = 2
 
 
 @attrs.frozen
@@ -25,7 +24,7 @@ class BuiltinMethod:
 
     input_class: type[Message]
     output_class: type[Message]
-    run: Callable[[Any], Awaitable[Message]]
+    run: Callable[[Any, Idempotency], Awaitable[Message]]
 
 
 class Builtins:
@@ -55,25 +54,39 @@ class Builtins:
     def has(self, service: str) -> bool:
         return service in self._methods
 
-    def method(self, service: str, method: str) -> BuiltinMethod | None:
-        return self._methods[service].get(method)
+    def method(self, service: str, method: str) -> BuiltinMethod:
+        """Raises RpcError."""
+        found = self._methods[service].get(method)
+        if found is not None:
+            return found
+        if (service, method) == ("grpc.health.v1.Health", "Watch"):
+            raise RpcError(Code.UNIMPLEMENTED, "Watch unimplemented")
+        raise method_not_found(service, method)
 
-    async def _invoke(self, request: services_pb2.InvokeRequest) -> Message:
-        """Send without waiting for the outcome; answered once it is durable."""
+    async def _invoke(self, request: services_pb2.InvokeRequest, idempotency: Idempotency) -> Message:
+        """Send without waiting for the outcome; answered once it is durable. The key is that of the target."""
+        if not self._calls.is_classic(request.service):
+            raise method_not_found(request.service, request.method)
         messages = self._calls.messages(request.service, request.method)
         match request.WhichOneof("encoded_argument"):
             case "pb":
                 body = _argument(lambda: transcode.check_encoded(request.pb, messages.input_class))
             case "json":
-                text = json_format.MessageToJson(request.json, indent=None)
-                body = _argument(lambda: transcode.from_json(text.encode(), messages.input_class))
+                text = _compact_json(request.json)
+                body = _argument(lambda: transcode.from_json(text, messages.input_class))
             case _:
                 body = b""
-        callee = self._calls.callee(request.service, request.method, body, key_fault=Code.INVALID_ARGUMENT)
+        callee = self._calls.callee(
+            request.service,
+            request.method,
+            body,
+            idempotency=idempotency,
+            key_fault=Code.INVALID_ARGUMENT,
+        )
         reply = await self._partition.send(callee, body, ())
         return services_pb2.InvokeResponse(id=format_invocation_id(reply.id))
 
-    async def _resolve(self, request: services_pb2.ResolveAwakeableRequest) -> Message:
+    async def _resolve(self, request: services_pb2.ResolveAwakeableRequest, _: Idempotency) -> Message:
         match request.WhichOneof("result"):
             case "bytes_result":
                 value = request.bytes_result
@@ -84,20 +97,18 @@ class Builtins:
         await self._complete(request.id, Success(value))
         return empty_pb2.Empty()
 
-    async def _reject(self, request: services_pb2.RejectAwakeableRequest) -> Message:
-        await self._complete(request.id, Failure(_REJECTED_CODE, request.reason))
+    async def _reject(self, request: services_pb2.RejectAwakeableRequest, _: Idempotency) -> Message:
+        await self._complete(request.id, request.reason)
         return empty_pb2.Empty()
 
-    async def _complete(self, id_text: str, result: Success | Failure) -> None:
-        kind, invocation, index = _awakeable(id_text)
-        if kind == "prom":
-            await self._partition.complete_awakeable(invocation, index, result)
-        else:
-            # A modern awakeable is a signal; its failure carries an HTTP status.
-            modern = Failure(500, result.message) if isinstance(result, Failure) else result
-            await self._partition.signal(invocation, index, modern)
+    async def _complete(self, id_text: str, result: Success | str) -> None:
+        try:
+            awakeable = awakeables.parse_id(id_text)
+        except IdError as error:
+            raise RpcError(Code.INVALID_ARGUMENT, str(error)) from error
+        await awakeables.complete(self._partition, awakeable, result)
 
-    async def _check(self, request: health_pb2.HealthCheckRequest) -> Message:
+    async def _check(self, request: health_pb2.HealthCheckRequest, _: Idempotency) -> Message:
         status = health_pb2.HealthCheckResponse.ServingStatus
         service = self._partition.schema.service(request.service)
         if request.service and not self.has(request.service):
@@ -118,7 +129,10 @@ def _argument(read: Callable[[], bytes]) -> bytes:
 
 def _compact_json(value: Message) -> bytes:
     """What `JSON.stringify` would write: integral doubles without a fraction, no spaces."""
-    parsed = _integral(json_format.MessageToDict(value))
+    try:
+        parsed = _integral(json_format.MessageToDict(value))
+    except json_format.SerializeToJsonError as error:
+        raise RpcError(Code.INVALID_ARGUMENT, f"expected a JSON value: {error}") from error
     return json.dumps(parsed, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -130,10 +144,3 @@ def _integral(value: object) -> object:
     if isinstance(value, dict):
         return {key: _integral(item) for key, item in value.items()}
     return value
-
-
-def _awakeable(text: str) -> tuple[str, InvocationId, int]:
-    try:
-        return parse_awakeable_id(text)
-    except IdError as error:
-        raise RpcError(Code.INVALID_ARGUMENT, f"bad awakeable id '{text}': {error}") from error

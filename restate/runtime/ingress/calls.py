@@ -1,6 +1,9 @@
 """From a classic service and method to the callee of a call: visibility, key, idempotency (ingress.md §1.1, §1.4, §1.5)."""
 
+import attrs
+
 from restate.runtime.model.clock import IdSource
+from restate.runtime.model.duration import MAX_DURATION_MS
 from restate.runtime.model.journal import Callee
 from restate.runtime.model.target import Generation
 from restate.runtime.net.http import Request
@@ -9,6 +12,16 @@ from restate.runtime.rpc.status import Code, RpcError
 from restate.runtime.schema.addressing import address
 from restate.runtime.schema.messages import ClassicMessages, KeyExtractionError
 from restate.runtime.schema.options import Defaults
+
+_MOST_DIGITS = 20
+
+
+@attrs.frozen
+class Idempotency:
+    """What the caller asks for. key: any bytes, as Latin-1. retention_ms: None for the service's own."""
+
+    key: str | None = None
+    retention_ms: int | None = None
 
 
 class ClassicCalls:
@@ -42,11 +55,7 @@ class ClassicCalls:
         self.check_public(service)
         messages = self._partition.schema.classic_method(service, method)
         if messages is None:
-            raise RpcError(
-                Code.NOT_FOUND,
-                f"Service method '{service}/{method}' not found. Check whether you've registered the correct version"
-                " of your service.",
-            )
+            raise method_not_found(service, method)
         return messages
 
     def callee(
@@ -55,8 +64,7 @@ class ClassicCalls:
         method: str,
         body: bytes,
         *,
-        idempotency_key: str | None = None,
-        retention_ms: int | None = None,
+        idempotency: Idempotency | None = None,
         key_fault: Code = Code.INTERNAL,
     ) -> Callee:
         """The invocation that a call with this input message means. key_fault: the status of an unreadable key."""
@@ -69,22 +77,30 @@ class ClassicCalls:
             service,
             method,
             key,
-            idempotency_key=idempotency_key,
+            idempotency_key=None if idempotency is None else idempotency.key,
             ids=self._ids,
             defaults=self._defaults,
-            retention_ms=retention_ms,
+            retention_ms=None if idempotency is None else idempotency.retention_ms,
         )
 
 
-def idempotency_of(request: Request) -> tuple[str | None, int | None]:
-    """Key, and retention in ms if the caller chose one. Raises RpcError INVALID_ARGUMENT."""
+def method_not_found(service: str, method: str) -> RpcError:
+    return RpcError(
+        Code.NOT_FOUND,
+        f"Service method '{service}/{method}' not found. Check whether you've registered the correct version of your"
+        " service.",
+    )
+
+
+def idempotency_of(request: Request) -> Idempotency:
+    """Raises RpcError INVALID_ARGUMENT. A period without a key is ignored, one of 0 counts as none."""
     key = request.header(b"idempotency-key")
     if key is None:
-        return None, None
+        return Idempotency()
     period = request.header(b"idempotency-retention-period")
     if period is None:
-        return key.decode("latin-1"), None
-    text = period.decode("latin-1")
-    if not text.isdecimal():
+        return Idempotency(key.decode("latin-1"))
+    if not period.isdigit() or len(period) > _MOST_DIGITS:
+        text = period.decode("latin-1")[:40]
         raise RpcError(Code.INVALID_ARGUMENT, f"bad idempotency id format: expected seconds, got '{text}'")
-    return key.decode("latin-1"), int(text) * 1000
+    return Idempotency(key.decode("latin-1"), min(int(period) * 1000, MAX_DURATION_MS))

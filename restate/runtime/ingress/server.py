@@ -1,7 +1,7 @@
 """The handler of port 8080: one rule decides which protocol and generation a request speaks (ingress.md §4.2)."""
 
 from restate.runtime.config import Ingress as IngressConfig
-from restate.runtime.ingress.classic import ClassicIngress
+from restate.runtime.ingress.classic import ClassicIngress, overloaded, speaks_rpc
 from restate.runtime.ingress.errors import IngressError
 from restate.runtime.ingress.headers import cors, preflight
 from restate.runtime.ingress.modern import ModernIngress
@@ -9,6 +9,7 @@ from restate.runtime.ingress.paths import normalize, parse
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.net.http import BodyTooLarge, Request, Response
 from restate.runtime.partition.handle import Overloaded, Partition, ShuttingDown
+from restate.runtime.rpc.compression import too_large
 from restate.runtime.schema.options import Defaults
 
 
@@ -28,13 +29,17 @@ class Ingress:
         if request.method == "OPTIONS":
             await response.send(200, preflight(request))
             return
+        path, query = normalize(request.target)
+        if request.content_length is not None and request.content_length > self._size_limit:
+            await self._too_large(path, query, request, response)
+            return
         self._permits -= 1
         try:
-            await self._admit(request, response)
+            await self._serve(path, query, request, response)
         except IngressError as error:
             await self._refuse(error, request, response)
-        except BodyTooLarge as error:
-            await self._too_large(error, request, response)
+        except BodyTooLarge:
+            await self._refuse(IngressError(413, "cannot read body: LengthLimitError"), request, response)
         except Overloaded:
             await self._refuse(_overloaded(), request, response)
         except ShuttingDown as error:
@@ -42,18 +47,16 @@ class Ingress:
         finally:
             self._permits += 1
 
-    async def _admit(self, request: Request, response: Response) -> None:
-        path, query = normalize(request.target)
-        classic = self._classic.speaks(path, request)
+    async def _serve(self, path: str, query: str, request: Request, response: Response) -> None:
         if self._permits < 0:
-            if not classic:
+            if not speaks_rpc(query, request):
                 raise _overloaded()
-            await self._classic.overloaded(request, response)
+            await self._classic.refuse(overloaded(), query, request, response)
             return
         if not self._partition.ready.is_set():
             await self._partition.ready.wait()
-        if classic:
-            await self._classic.serve(path, request, response)
+        if self._classic.speaks(path, query, request):
+            await self._classic.serve(path, query, request, response)
         else:
             await self._modern.serve(parse(path), query, request, response)
 
@@ -61,14 +64,13 @@ class Ingress:
         status, headers, body = error.answer()
         await response.send(status, headers + cors(request), body)
 
-    async def _too_large(self, error: BodyTooLarge, request: Request, response: Response) -> None:
-        """Known beforehand, it is the listener's plain refusal; found out while reading, it is an ingress error."""
-        if error.declared:
-            await response.send(
-                413, [(b"content-type", b"text/plain; charset=utf-8")], b"length limit exceeded"
-            )
+    async def _too_large(self, path: str, query: str, request: Request, response: Response) -> None:
+        """The client has said so beforehand; nothing was read. Plain text without the usual headers, like upstream."""
+        if speaks_rpc(query, request) and self._classic.speaks(path, query, request):
+            await self._classic.refuse(too_large(self._size_limit), query, request, response)
         else:
-            await self._refuse(IngressError(413, "cannot read body: LengthLimitError"), request, response)
+            plain = [(b"content-type", b"text/plain; charset=utf-8")]
+            await response.send(413, plain, b"length limit exceeded")
 
 
 def _overloaded() -> IngressError:

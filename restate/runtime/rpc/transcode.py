@@ -1,36 +1,59 @@
 """JSON to protobuf and back, with the defaults of classic (ingress.md §1.6)."""
 
 import json
+import math
+import re
+from typing import Any
 
+import attrs
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
 from restate.runtime.rpc.status import Code, RpcError
 
+_UNKNOWN_FIELD = re.compile(r'has no field named "([^"]*)"')
 
-def from_json(body: bytes, message_class: type[Message]) -> bytes:
+
+@attrs.frozen
+class JsonOptions:
+    """How messages become JSON and back; the defaults are those of 0.8."""
+
+    deny_unknown_fields: bool = True
+    use_enum_numbers: bool = False
+    use_proto_field_name: bool = False
+    skip_default_fields: bool = False
+
+
+CLASSIC_JSON = JsonOptions()
+
+
+def from_json(body: bytes, message_class: type[Message], options: JsonOptions = CLASSIC_JSON) -> bytes:
     """The encoded message. Raises RpcError INVALID_ARGUMENT."""
+    message = message_class()
     try:
-        text = body.decode()
+        value = _decode(body.decode())
         # protobuf takes a top-level list for an empty message, so the shape is checked first.
-        if not isinstance(json.loads(text), dict) and not _has_other_json_form(message_class):
-            raise _bad(f"expected a JSON object, got {text[:40]}")
-        message = json_format.Parse(text, message_class())
-    except (UnicodeDecodeError, json.JSONDecodeError, json_format.ParseError) as error:
+        if not isinstance(value, dict) and not _has_other_json_form(message_class):
+            raise _bad(f"expected a JSON object, got {body[:40].decode(errors='replace')}")
+        json_format.ParseDict(value, message, ignore_unknown_fields=not options.deny_unknown_fields)
+    except json_format.ParseError as error:
+        raise _bad(_own_words(str(error))) from error
+    except (ValueError, RecursionError) as error:
         raise _bad(str(error)) from error
     return message.SerializeToString()
 
 
-def to_json(raw: bytes, message_class: type[Message]) -> bytes:
+def to_json(raw: bytes, message_class: type[Message], options: JsonOptions = CLASSIC_JSON) -> bytes:
     """The message as compact JSON. Raises RpcError INTERNAL when the service has answered something else."""
     try:
-        text = json_format.MessageToJson(
+        value = json_format.MessageToDict(
             message_class.FromString(raw),
-            always_print_fields_with_no_presence=True,
-            indent=None,
-            ensure_ascii=False,
+            always_print_fields_with_no_presence=not options.skip_default_fields,
+            preserving_proto_field_name=options.use_proto_field_name,
+            use_integers_for_enums=options.use_enum_numbers,
         )
-    except (DecodeError, json_format.SerializeToJsonError, ValueError) as error:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (DecodeError, json_format.SerializeToJsonError, ValueError, RecursionError) as error:
         raise RpcError(Code.INTERNAL, f"The response payload cannot be serialized: {error}") from error
     return text.encode()
 
@@ -44,10 +67,44 @@ def check_encoded(body: bytes, message_class: type[Message]) -> bytes:
     return body
 
 
+def _decode(text: str) -> Any:
+    """One JSON value and nothing else; stricter than the standard library. Raises ValueError, RecursionError."""
+    return json.loads(
+        text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant, parse_float=_finite
+    )
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"duplicate field '{twice[:100]}'")
+    return made
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"expected a JSON value, got {name}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"number out of range: {text[:40]}")
+    return number
+
+
+def _own_words(text: str) -> str:
+    """protobuf's message; of an unknown field without the list of the known ones."""
+    unknown = _UNKNOWN_FIELD.search(text)
+    return f"unrecognized field name '{unknown[1]}'" if unknown is not None else text
+
+
 def _has_other_json_form(message_class: type[Message]) -> bool:
     """Well-known types are JSON values of their own: a Timestamp is a string, a ListValue a list."""
     name: str = message_class.DESCRIPTOR.full_name
     return name.startswith("google.protobuf.") and name not in (
+        "google.protobuf.Any",
         "google.protobuf.Empty",
         "google.protobuf.Struct",
     )
