@@ -4,6 +4,7 @@ The order inside an attempt (service-protocol.md §5.2): read record, journal an
 read. What the SDK may learn later (completions, acks) is sent by the supervisor while this task reads.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -37,6 +38,8 @@ from restate.runtime.service_protocol.received import (
     SuspensionReceived,
 )
 from restate.runtime.tables.api import Tables
+
+log = logging.getLogger("restate.invoker")
 
 T = TypeVar("T")
 
@@ -202,6 +205,8 @@ class AttemptTask:
         effect: Effect
         match received:
             case CommandReceived():
+                if len(received.raw) >= self._config.message_size_warning:
+                    _warn_of_size(run, received)
                 effect = self._preconditions.admit(received, run.record.target)
                 run.has_output = run.has_output or isinstance(received.command, Output)
             case RunProposed(completion_id, result, ack):
@@ -249,3 +254,12 @@ def _pinned(effect: Effect, pin: Pin) -> Effect:
     """The first append of an invocation carries where it stays from now on (settled.md #16)."""
     assert isinstance(effect, AppendCommand | ProposeRun)
     return msgspec.structs.replace(effect, pin=pin)
+
+
+def _warn_of_size(run: Run, received: CommandReceived) -> None:
+    log.warning(
+        "command %d has %d bytes, close to invoker.message_size_limit; it is sent again with every replay",
+        received.command_index,
+        len(received.raw),
+        extra={"invocation": format_invocation_id(run.id), "service": run.record.target.service},
+    )
