@@ -254,7 +254,9 @@ def test_modern_kill_resets_the_stream(modern: Wire) -> None:
     eventually(lambda: "< 040C" in modern.proxy.exchanges("Steps/stuck")[-1].events, what="the sleep")
     modern.caller.kill(sent)
     (exchange,) = modern.exchanges("Steps/stuck", seen, count=1)
-    assert exchange.events == ["> 0000", "> 0400", "< 040C", "x>"]
+    assert exchange.events[:4] == ["> 0000", "> 0400", "< 040C", "x>"]
+    # What the service sends before it has seen the reset is answered by another one, as HTTP/2 wants it.
+    assert set(exchange.events[4:]) <= {"x>"}
 
 
 def test_modern_retries_replay_the_journal(modern: Wire) -> None:
