@@ -39,7 +39,6 @@ _KEYS = {
     "bootstrap_num_partitions": "partitions",
     "worker.internal_queue_length": "engine.queue_limit",
     "worker.max_command_batch_size": "engine.batch_records",
-    "worker.cleanup_interval": "engine.cleanup_interval",
     "worker.num_timers_in_memory_limit": "engine.timers_in_memory",
     "engine.num_timers_in_memory_limit": "engine.timers_in_memory",
     "shutdown_timeout": "shutdown_grace_period",

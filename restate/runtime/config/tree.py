@@ -191,7 +191,6 @@ class Engine:
     queue_limit: Count = 4_096
     """Records that wait for the loop; further callers wait or are refused."""
     timers_in_memory: Count = 1_024
-    cleanup_interval_ms: Millis = 3_600_000
 
 
 @attrs.frozen
