@@ -15,7 +15,8 @@ import importlib
 import json
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -95,20 +96,30 @@ async def run(config: Config) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         ports = _bind(config)
         try:
-            store = RocksStore.open(config.base_dir / "db", rocks_options(config))
-            # From here to `close` the lock on the database is ours, and with it the ports file.
-            ports_file = config.base_dir / PORTS_FILE
-            try:
+            with _opened(config) as store:
+                # The lock on the database is ours now, and with it the ports file.
+                ports_file = config.base_dir / PORTS_FILE
                 _remove(ports_file)
-                await _Server(config, ports, store).run(signals)
-            finally:
                 try:
-                    _remove(ports_file)
+                    await _Server(config, ports, store).run(signals)
                 finally:
-                    store.close()
+                    _remove(ports_file)
         finally:
             for listener in attrs.astuple(ports, recurse=False):
                 listener.close()
+
+
+@contextmanager
+def _opened(config: Config) -> Iterator[Store]:
+    """The store; after an error that tells more than a close which fails for the same reason."""
+    store = RocksStore.open(config.base_dir / "db", rocks_options(config))
+    try:
+        yield store
+    except BaseException:
+        with suppress(StorageError):
+            store.close()
+        raise
+    store.close()
 
 
 def _bind(config: Config) -> Ports:

@@ -191,14 +191,21 @@ class RocksStore:
             scan.stop()
         self._scans.clear()
         self._handles.clear()
-        for table in self._tables.values():
-            table.close()
+        handles = [*self._tables.values(), self._db]
         self._tables.clear()
-        self._db.close()
+        failure: Exception | None = None
+        for handle in handles:
+            # On a disk that refuses, each one fails, and all are closed all the same.
+            try:
+                handle.close()
+            except Exception as error:
+                failure = failure or error
         self._log.close()
         if self._mark is not None:
             self._mark.close()
             self._mark = None
+        if failure is not None:
+            self._fail("closing the tables", failure)
 
     def _fail(self, doing: str, error: Exception) -> NoReturn:
         if isinstance(error, KeyError):
