@@ -22,8 +22,8 @@ class TrioClock:
 class CountingIds:
     """Ids that a reader of a failing test can tell apart."""
 
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
+    def __init__(self, first: int = 1) -> None:
+        self._numbers = itertools.count(first)
 
     def ulid(self) -> bytes:
         return next(self._numbers).to_bytes(16, "big")

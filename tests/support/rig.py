@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import trio
 
 from restate.runtime.config import Config, Invoker, RetrySettings
@@ -29,19 +30,25 @@ from restate.runtime.partition.actions import Performer
 from restate.runtime.partition.handle import Partition
 from restate.runtime.partition.processor import Processor
 from restate.runtime.partition.timers import Timers
+from restate.runtime.pb import ext_pb2
 from restate.runtime.schema.addressing import address
+from restate.runtime.schema.contract import classic_services
 from restate.runtime.schema.deployment import Deployment, Handler, ProtocolType, Service
+from restate.runtime.schema.descriptors import repair
+from restate.runtime.schema.registry import Registry
 from restate.runtime.schema.rows import deployment_row
 from restate.runtime.service_protocol.identity import Identity
 from restate.runtime.storage.commit import Committer
 from restate.runtime.storage.memory import MemoryStore
 from restate.runtime.tables.api import Tables
 from restate.runtime.wiring import option_defaults
+from tests.schema.classic import contract, file, file_set
 from tests.support.clock import CountingIds, TrioClock
 from tests.support.sdk_peer import Heard, SdkPeer
 
-CONTENT_TYPE = b"application/vnd.restate.invocation.v6"
 DEPLOYMENT = DeploymentId("dp_10000000000000000000001")
+CLASSIC_DEPLOYMENT = DeploymentId("dp_20000000000000000000002")
+CLASSIC_URI = "http://classic.test:9080/"
 
 
 class Conversation:
@@ -67,8 +74,8 @@ class Conversation:
         await self._changed.wait()
 
     def answer(self, status: int = 200, *headers: tuple[bytes, bytes]) -> None:
-        """Open the response."""
-        self.head = ResponseHead(status, list(headers) or [(b"content-type", CONTENT_TYPE)], "2")
+        """Open the response; without headers, with the content type that was asked for."""
+        self.head = ResponseHead(status, list(headers) or self.headers[:1], "2")
         self.changed()
 
     async def hear(self) -> Heard:
@@ -166,7 +173,6 @@ class ScriptedClient:
     def __init__(self, nursery: trio.Nursery, script: Script) -> None:
         self._nursery = nursery
         self._script = script
-        self.generation = Generation.MODERN
         self.unreachable: list[ClientError] = []
         self.conversations: list[Conversation] = []
 
@@ -184,7 +190,8 @@ class ScriptedClient:
         await trio.lowlevel.checkpoint()
         if self.unreachable:
             raise self.unreachable.pop(0)
-        conversation = Conversation(path, headers, self.generation)
+        generation = Generation.CLASSIC if uri == CLASSIC_URI else Generation.MODERN
+        conversation = Conversation(path, headers, generation)
         conversation.peer.hear(body or b"")
         conversation.request_ended = end
         self.conversations.append(conversation)
@@ -204,23 +211,27 @@ class Rig:
         invoker: Invoker | None = None,
         retry_policy: RetrySettings | None = None,
         protocol_type: ProtocolType = "BidiStream",
+        version: int = 6,
     ) -> None:
+        """version: of the protocol with modern services."""
         self.nursery = nursery
         self.store = store or MemoryStore()
         self.config = Config(
             invoker=invoker or Invoker(), retry_policy=retry_policy or RetrySettings(initial_interval_ms=100)
         )
         self.clock = TrioClock()
-        self.ids = CountingIds()
         self.client = ScriptedClient(nursery, script)
         self.partition = Partition(queue_limit=1000)
         self.reader = Tables(self.store)
+        # As with real ones, no id of an earlier process comes again.
+        self.ids = CountingIds(1 + 1000 * self.reader.counters.get("boot"))
         self.supervisor: Supervisor
         self._protocol_type = protocol_type
+        self._version = version
         self._defaults = option_defaults(self.config)
 
     async def start(self) -> None:
-        """Run everything, with two services registered: `Greeter` and the virtual object `Counter`."""
+        """Run everything, with three services: `Greeter`, the virtual object `Counter`, the workflow `Signup`."""
         partition, reader = self.partition, self.reader
         routes = Routes(lambda: partition.schema, self._defaults)
         task = AttemptTask(
@@ -241,6 +252,8 @@ class Rig:
             reader,
             concurrency_limit=self.config.invoker.concurrency_limit,
         )
+        schema = Registry.load(reader.counters.get("schema_version"), reader.schema.scan())
+        partition.begin(schema, reader.counters.get("boot"))
         timers = Timers(partition, reader, self.clock, in_memory=8)
         committer = Committer(self.store, Performer(partition, self.supervisor, timers))
         processor = Processor(
@@ -250,10 +263,11 @@ class Rig:
         await self.nursery.start(processor.run)
         self.nursery.start_soon(timers.run)
         partition.ready.set()
-        await self.register(DEPLOYMENT)
+        if not partition.schema.deployments:
+            await self.register(DEPLOYMENT)
 
     async def register(self, deployment_id: DeploymentId, *, revision: int = 1) -> None:
-        """One more deployment of the two services."""
+        """One more deployment of the three services."""
         greeter = Service(
             "Greeter",
             ServiceType.SERVICE,
@@ -268,6 +282,13 @@ class Rig:
             deployment_id,
             revision,
         )
+        signup = Service(
+            "Signup",
+            ServiceType.WORKFLOW,
+            (Handler("run", HandlerType.WORKFLOW), Handler("approve", HandlerType.SHARED)),
+            deployment_id,
+            revision,
+        )
         deployment = Deployment(
             id=deployment_id,
             generation=Generation.MODERN,
@@ -275,11 +296,38 @@ class Rig:
             additional_headers=(("x-own", "1"),),
             protocol_type=self._protocol_type,
             http_version="HTTP/2.0",
-            min_protocol_version=5,
-            max_protocol_version=6,
+            min_protocol_version=self._version,
+            max_protocol_version=self._version,
             created_ms=self.clock.now_ms(),
-            services=(greeter, counter),
+            services=(greeter, counter, signup),
         )
+        await self._store(deployment)
+
+    async def register_classic(self) -> None:
+        """A classic deployment: the unkeyed service `Plain` and the keyed `Keyed`, each with the method `m`."""
+        user = file(
+            contract("Plain", ext_pb2.UNKEYED, ("m", "Req")), contract("Keyed", ext_pb2.KEYED, ("m", "Req"))
+        )
+        descriptors = repair(file_set(user))
+        services = classic_services(descriptors, ["Plain", "Keyed"])
+        deployment = Deployment(
+            id=CLASSIC_DEPLOYMENT,
+            generation=Generation.CLASSIC,
+            uri=CLASSIC_URI,
+            protocol_type=self._protocol_type,
+            http_version="HTTP/2.0",
+            min_protocol_version=1,
+            max_protocol_version=1,
+            created_ms=self.clock.now_ms(),
+            services=tuple(
+                msgspec.structs.replace(service, deployment_id=CLASSIC_DEPLOYMENT, revision=1)
+                for service in services
+            ),
+            descriptors=descriptors.files.SerializeToString(),
+        )
+        await self._store(deployment)
+
+    async def _store(self, deployment: Deployment) -> None:
         assert await self.partition.change_schema(
             self.partition.schema.version, (deployment_row(deployment),)
         )
