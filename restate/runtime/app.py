@@ -26,7 +26,6 @@ import trio
 
 from restate.runtime.clock import SystemClock, SystemIds
 from restate.runtime.config import Address, Config
-from restate.runtime.discovery.handle import Discovery
 from restate.runtime.errors import PortInUse, RestateError
 from restate.runtime.ingress.server import Ingress
 from restate.runtime.invoker.preconditions import Preconditions
@@ -254,13 +253,13 @@ class _Server:
     async def _admin(self) -> None:
         """The admin app is the slow part of the start: its imports must not delay the first invocation."""
         try:
-            server: Any = await trio.to_thread.run_sync(_import_admin)
+            server, discovery = await trio.to_thread.run_sync(_import_admin)
             if self._stopping.is_set():
                 return
             await server.serve(
                 self._ports.admin.socket,
                 partition=self._partition,
-                discovery=Discovery(self._client, self._config.discovery, self._identity),
+                discovery=discovery.Discovery(self._client, self._config.discovery, self._identity),
                 config=self._config,
                 clock=self._clock,
                 ids=self._ids,
@@ -310,8 +309,12 @@ class _Server:
             await trio.sleep(_LOOK_AGAIN_S)
 
 
-def _import_admin() -> Any:
-    return importlib.import_module("restate.runtime.admin.server")
+def _import_admin() -> tuple[Any, Any]:
+    """The server of the port, and discovery, which nothing else needs."""
+    return (
+        importlib.import_module("restate.runtime.admin.server"),
+        importlib.import_module("restate.runtime.discovery.handle"),
+    )
 
 
 def _write_ports(path: Path, numbers: dict[str, int]) -> None:

@@ -1,7 +1,6 @@
 """Gathers the configuration from its sources; later ones win: defaults, file, environment, command line."""
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -159,6 +158,8 @@ def _from_file(path: Path) -> Iterator[_Given]:
 
 
 def _parse_toml(path: Path, text: str) -> object:
+    import tomllib  # only here, as with YAML
+
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
