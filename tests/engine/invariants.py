@@ -18,7 +18,14 @@ from restate.runtime.journal.input import INPUT_CODE
 from restate.runtime.journal.sleep import Sleep
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import Awaiting, CallSink, InvocationRecord, Status
-from restate.runtime.model.journal import CommandRow, JournalRow, NotificationRow
+from restate.runtime.model.journal import (
+    CHILD_COMMANDS,
+    WAITED_FOR,
+    WAITING_COMMANDS,
+    CommandRow,
+    JournalRow,
+    NotificationRow,
+)
 from restate.runtime.model.result import CalleeId, Failure, StateKeys
 from restate.runtime.model.target import Generation
 from restate.runtime.model.timer import TimerKey, TimerKind
@@ -114,10 +121,22 @@ def _journal_index(contents: Contents) -> Iterator[tuple[bytes, bytes]]:
     for invocation, journal in contents.journals.items():
         decoded = {row.command_index: command for row, command in contents.commands(invocation)}
         seen = set()
+        # What completed an awakeable before it was there leaves its mark as it is.
+        last = {
+            (row.is_signal, row.key): index
+            for index, row in enumerate(journal)
+            if isinstance(row, NotificationRow) and row.code in WAITED_FOR
+        }
         for index, row in enumerate(journal):
             if isinstance(row, CommandRow):
+                place = rows.encode_number(index)
+                if row.code in CHILD_COMMANDS:
+                    yield keys.child_key(invocation, index), place
                 for completion_id in decoded[row.command_index].completion_ids:
-                    yield keys.command_key(invocation, completion_id), rows.encode_number(index)
+                    yield keys.command_key(invocation, completion_id), place
+                    by_signal = WAITING_COMMANDS.get(row.code)
+                    if by_signal is not None and last.get((by_signal, completion_id), -1) < index:
+                        yield keys.open_key(invocation, by_signal, completion_id), place
                 continue
             place = keys.notification_key(invocation, row.is_signal, row.key)
             if place not in seen:

@@ -8,7 +8,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from restate.runtime.storage.api import TABLES, StorageError, Store, Write
+from restate.runtime.storage.api import TABLES, DeleteUpTo, StorageError, Store, Write
 from restate.runtime.storage.memory import MemoryStore
 from restate.runtime.storage.rocksdb import RocksStore
 
@@ -90,6 +90,17 @@ def test_the_last_write_to_a_key_wins_in_one_write_and_over_several(store: Store
     assert store.get("inv", b"1") == b"again"
 
 
+def test_a_range_is_deleted_with_its_start_and_without_its_end(engine: tuple[Store, Reopen]) -> None:
+    store, reopen = engine
+    store.write([("inv", key, b"x") for key in (b"a", b"b", b"b\xff", b"c")] + [("run", b"b", b"x")])
+    store.write([("inv", b"b1", b"x"), ("inv", b"b", DeleteUpTo(b"c")), ("inv", b"b2", b"x")])
+    assert [key for key, _ in store.scan("inv", b"", None)] == [b"a", b"b2", b"c"]
+    assert store.get("inv", b"b") is None
+    store = reopen(store)
+    assert [key for key, _ in store.scan("inv", b"", None)] == [b"a", b"b2", b"c"]
+    assert store.get("run", b"b") == b"x"
+
+
 def test_a_scan_does_not_see_writes_after_its_creation(store: Store) -> None:
     store.write([("inv", b"1", b"a"), ("inv", b"2", b"b"), ("inv", b"3", b"c")])
     scan = store.scan("inv", b"", None)
@@ -153,6 +164,7 @@ def test_a_store_is_a_sorted_dictionary(
             if value is None:
                 model.pop((table, key), None)
             else:
+                assert isinstance(value, bytes)
                 model[table, key] = value
     for table in ("inv", "state"):
         rows = sorted((key, value) for (name, key), value in model.items() if name == table)

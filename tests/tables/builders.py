@@ -110,12 +110,14 @@ def record(
     )
 
 
-def command(raw: bytes = b"raw", index: int = 0) -> CommandRow:
-    return CommandRow(0x0400, index, 5, raw)
+def command(raw: bytes = b"raw", index: int = 0, code: int = 0x0400) -> CommandRow:
+    return CommandRow(code, index, 5, raw)
 
 
-def completion(key: int, result: Void | Success | Failure | StateKeys | CalleeId = VOID) -> NotificationRow:
-    return NotificationRow(0x800C, key, 5, result)
+def completion(
+    key: int, result: Void | Success | Failure | StateKeys | CalleeId = VOID, code: int = 0x800C
+) -> NotificationRow:
+    return NotificationRow(code, key, 5, result)
 
 
 def signal(key: int | str, result: Void | Success | Failure = VOID) -> NotificationRow:

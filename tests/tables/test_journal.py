@@ -87,3 +87,43 @@ def test_delete_removes_rows_and_index_written_or_not_and_nothing_else(
     tables.journal.delete(ID)
     store.write(tables.take_writes())
     assert store.dump() == kept
+
+
+def test_a_long_journal_is_deleted_by_two_writes(tables: Tables, store: MemoryStore) -> None:
+    tables.journal.append(OTHER_ID, 0, command(), (1,))
+    store.write(tables.take_writes())
+    kept = store.dump()
+    for index in range(200):
+        tables.journal.append(ID, index, command(), (index,))
+    store.write(tables.take_writes())
+    tables.journal.delete(ID, 200)
+    writes = tables.take_writes()
+    assert [(table, key) for table, key, _ in writes] == [("journal", ID), ("jidx", ID)]
+    store.write(writes)
+    assert store.dump() == kept
+
+
+def test_sleeps_are_found_until_they_are_over_and_calls_for_ever(tables: Tables) -> None:
+    sleeps = [command(b"%d" % number, code=0x040C) for number in range(2)]
+    calls = [command(b"call", code=0x040D), command(b"send", code=0x040E)]
+    for index, (row, ids) in enumerate(zip([*sleeps, *calls], [(1,), (2,), (3, 4), ()], strict=True)):
+        tables.journal.append(ID, index, row, ids)
+    assert tables.journal.waiting(ID) == sleeps
+    assert tables.journal.children(ID) == calls
+    tables.journal.append(ID, 4, signal(2))
+    tables.journal.append(ID, 5, completion(1, code=0x800C))
+    tables.journal.append(ID, 6, completion(4, code=0x800D))
+    assert tables.journal.waiting(ID) == sleeps[1:]
+    assert tables.journal.children(ID) == calls
+    assert tables.journal.waiting(OTHER_ID) == tables.journal.children(OTHER_ID) == []
+
+
+def test_a_classic_awakeable_waits_until_a_signal_with_its_index_comes(tables: Tables) -> None:
+    awakeable, call = command(b"awakeable", code=0x0C03), command(b"call", code=0x0C01)
+    tables.journal.append(ID, 0, awakeable, (0,))
+    tables.journal.append(ID, 1, call, (1,))
+    assert tables.journal.waiting(ID) == [awakeable, call]
+    tables.journal.append(ID, 2, signal("0"))
+    tables.journal.append(ID, 3, signal(0))
+    assert tables.journal.waiting(ID) == [call]
+    assert tables.journal.children(ID) == []

@@ -34,6 +34,17 @@ def test_a_scan_does_not_see_what_becomes_pending_after_its_creation() -> None:
     assert [key for key, _ in view.scan(b"", None)] == [b"0x", b"1x", b"2x", b"3x"]
 
 
+def test_a_deleted_range_hides_what_is_stored_or_pending_but_not_what_comes_later() -> None:
+    view = _view({b"1": b"a", b"2": b"b", b"3": b"c"})
+    view.put(b"25", b"pending")
+    scan = view.scan(b"", None)
+    view.delete_range(b"2", b"3")
+    view.put(b"21", b"later")
+    assert [view.get(key) for key in (b"1", b"2", b"25", b"21", b"3")] == [b"a", None, None, b"later", b"c"]
+    assert [key for key, _ in view.scan(b"", None)] == [b"1", b"21", b"3"]
+    assert [key for key, _ in scan] == [b"1", b"2", b"25", b"3"]
+
+
 _KEYS = st.binary(max_size=2)
 _ROWS = st.dictionaries(_KEYS, st.binary(max_size=1), max_size=8)
 

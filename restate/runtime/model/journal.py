@@ -8,6 +8,14 @@ from restate.runtime.model.target import Target
 
 SIGNAL_CODE = 0xFBFF
 CALLEE_ID_CODE = 0x800E
+CHILD_COMMANDS = frozenset({0x040D, 0x040E})
+"""Modern calls and sends: what they have started, a kill takes along."""
+WAITING_COMMANDS = {0x040C: False, 0x0C00: False, 0x0C01: False, 0x0C03: True}
+"""Commands that whoever ends the invocation must look after while they wait: sleeps; classic also calls and awakeables.
+Each with whether it waits for a signal or a completion.
+"""
+WAITED_FOR = frozenset({0x800C, 0x800D, SIGNAL_CODE})
+"""The notifications that may complete them."""
 CLASSIC_CALLEE_ID_BASE = 1 << 31
 """Completion id of a classic call's callee-id notification: this plus the command index; never sent."""
 

@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from restate.runtime.errors import RestateError
+from restate.runtime.tables.api import DeleteUpTo, Write
 
-Write = tuple[str, bytes, bytes | None]
-"""Table, key, value; None deletes the key."""
+__all__ = ["META", "TABLES", "DeleteUpTo", "Flush", "StorageError", "Store", "Write"]
 
 Flush = Callable[[], Awaitable[None]]
 """Makes all writes durable that were made before the call. A checkpoint; finishes though cancelled. Raises StorageError."""
@@ -42,7 +42,7 @@ class Store(Protocol):
         ...
 
     def write(self, writes: Sequence[Write]) -> None:
-        """All or nothing; visible at once, durable after the next flush. The last write to a key wins. Under 1 MB each,
+        """All or nothing; visible at once, durable after the next flush. Carried out in order: the last write to a key wins. Under 1 MB each,
         because the whole process waits. Raises StorageError.
         """
         ...

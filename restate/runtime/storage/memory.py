@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from restate.runtime.storage.api import TABLES, Flush, StorageError, Write
+from restate.runtime.storage.api import TABLES, DeleteUpTo, Flush, StorageError, Write
 
 
 class _Rows:
@@ -20,8 +20,13 @@ class _Rows:
         # Invariant: the same keys as `values`, ascending.
         self.keys: list[bytes] = []
 
-    def set(self, key: bytes, value: bytes | None) -> None:
-        if value is not None:
+    def set(self, key: bytes, value: bytes | DeleteUpTo | None) -> None:
+        if isinstance(value, DeleteUpTo):
+            places = slice(bisect_left(self.keys, key), bisect_left(self.keys, value.end))
+            for deleted in self.keys[places]:
+                del self.values[deleted]
+            del self.keys[places]
+        elif value is not None:
             if key not in self.values:
                 insort(self.keys, key)
             self.values[key] = value

@@ -22,7 +22,7 @@ from rocksdict import (
 )
 
 from restate.runtime.errors import RestateError, StorageDamaged, StorageFormatError, StorageLocked
-from restate.runtime.storage.api import META, TABLES, Flush, StorageError, Write
+from restate.runtime.storage.api import META, TABLES, DeleteUpTo, Flush, StorageError, Write
 from restate.runtime.storage.log_flusher import log_flusher
 from restate.runtime.storage.log_tracker import LogTracker
 
@@ -113,6 +113,8 @@ class RocksStore:
             for table, key, value in writes:
                 if value is None:
                     batch.delete(key, handles[table])
+                elif isinstance(value, DeleteUpTo):
+                    batch.delete_range(key, value.end, handles[table])
                 else:
                     batch.put(key, value, handles[table])
             number = self._writes + 1

@@ -5,12 +5,12 @@ from restate.runtime.tables.journal import Journal
 from restate.runtime.tables.objects import Inbox, Locks, Promises, State
 from restate.runtime.tables.queues import Counters, Dedup, Outbox, Schema, Timers
 from restate.runtime.tables.rows import InboxEntry, InvocationHead, StatePatch
-from restate.runtime.tables.view import Base, Reads
+from restate.runtime.tables.view import Base, DeleteUpTo, Reads
 
-__all__ = ["InboxEntry", "InvocationHead", "Reads", "StatePatch", "Tables", "Write"]
+__all__ = ["DeleteUpTo", "InboxEntry", "InvocationHead", "Reads", "StatePatch", "Tables", "Write"]
 
-Write = tuple[str, bytes, bytes | None]
-"""Table, key, value; None deletes. The same as `storage.api.Write`."""
+Write = tuple[str, bytes, bytes | DeleteUpTo | None]
+"""Table, key, value; None deletes the key, DeleteUpTo a range of keys."""
 
 
 class Tables:
@@ -36,12 +36,15 @@ class Tables:
         self.counters = Counters(base)
 
     def take_writes(self) -> list[Write]:
-        """The pending writes, one per key, for one `store.write`, which must follow at once: they are gone from here."""
+        """The pending writes, ranges before single keys, one per key, for one `store.write`, which must follow at once: they are gone from here."""
         self.invocations.encode()
         self.counters.encode()
         writes: list[Write] = []
         for view in self._changed:
             name = view.name
+            if view.ranges:
+                writes += [(name, start, DeleteUpTo(end)) for start, end in view.ranges]
+                view.ranges.clear()
             writes += [(name, key, value) for key, value in view.pending.items()]
             view.pending.clear()
         self._changed.clear()

@@ -30,6 +30,8 @@ SCHEMA = "schema"
 _TIMER = struct.Struct(">QB24sI")
 _NOTIFICATION = b"n"
 _COMMAND = b"c"
+_OPEN = b"o"
+_CHILD = b"k"
 
 
 def prefix_end(prefix: bytes) -> bytes | None:
@@ -73,6 +75,25 @@ def journal_key(invocation: InvocationId, index: int) -> bytes:
 def command_key(invocation: InvocationId, completion_id: int) -> bytes:
     """Where the command that a completion id belongs to is found."""
     return invocation + _COMMAND + completion_id.to_bytes(4, "big")
+
+
+def open_prefix(invocation: InvocationId) -> bytes:
+    """Prefix of the places of commands that wait for something outside the invocation."""
+    return invocation + _OPEN
+
+
+def open_key(invocation: InvocationId, by_signal: bool, key: int) -> bytes:
+    """by_signal: what it waits for is a signal, not a completion."""
+    return invocation + _OPEN + (b"\x01" if by_signal else b"\x00") + key.to_bytes(4, "big")
+
+
+def child_prefix(invocation: InvocationId) -> bytes:
+    """Prefix of the places of commands that started another invocation."""
+    return invocation + _CHILD
+
+
+def child_key(invocation: InvocationId, index: int) -> bytes:
+    return invocation + _CHILD + index.to_bytes(4, "big")
 
 
 def notification_key(invocation: InvocationId, is_signal: bool, key: int | str) -> bytes:

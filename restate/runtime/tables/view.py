@@ -1,11 +1,20 @@
 """One table of the store with the pending writes of the current batch on top."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
+
+import attrs
 
 from restate.runtime.tables.keys import prefix_end
 
 Rows = Iterator[tuple[bytes, bytes]]
+
+
+@attrs.frozen
+class DeleteUpTo:
+    """As the value of a write: delete every row from its key on and below `end`."""
+
+    end: bytes
 
 
 class Reads(Protocol):
@@ -28,13 +37,17 @@ class Base:
 
 
 class View:
-    """Reads see the pending writes, deletions included. pending: {key: value, or None for deleted}."""
+    """Reads see the pending writes, deletions included.
 
-    __slots__ = ("_changed", "_get", "_store", "name", "pending")
+    ranges: [(start, end), ...] that were deleted before `pending`, {key: value, or None for deleted}.
+    """
+
+    __slots__ = ("_changed", "_get", "_store", "name", "pending", "ranges")
 
     def __init__(self, base: Base, name: str) -> None:
         self.name = name
         self.pending: dict[bytes, bytes | None] = {}
+        self.ranges: list[tuple[bytes, bytes]] = []
         self._changed = base.changed
         self._store = base.store
         self._get = base.store.get
@@ -42,22 +55,38 @@ class View:
     def get(self, key: bytes) -> bytes | None:
         if key in self.pending:
             return self.pending[key]
+        if self.ranges and _inside(self.ranges, key):
+            return None
         return self._get(self.name, key)
 
     def put(self, key: bytes, value: bytes) -> None:
         if not self.pending:
-            self._changed.append(self)
+            self._change()
         self.pending[key] = value
 
     def delete(self, key: bytes) -> None:
         if not self.pending:
-            self._changed.append(self)
+            self._change()
         # Also for a key put in this batch: whether the store has an older value is not worth a read.
         self.pending[key] = None
+
+    def delete_range(self, start: bytes, end: bytes) -> None:
+        """Delete start <= key < end, however many. Reads pay for it until a compaction, so not for a few rows."""
+        self._change()
+        for key in [key for key in self.pending if start <= key < end]:
+            del self.pending[key]
+        self.ranges.append((start, end))
+
+    def _change(self) -> None:
+        if not self.pending and not self.ranges:
+            self._changed.append(self)
 
     def scan(self, start: bytes, end: bytes | None) -> Rows:
         """Rows with start <= key < end (None: to the last), in key order, as of this call."""
         stored = self._store.scan(self.name, start, end)
+        if self.ranges:
+            ranges = tuple(self.ranges)
+            stored = (row for row in stored if not _inside(ranges, row[0]))
         if not self.pending:
             return stored
         pending = sorted(
@@ -68,6 +97,10 @@ class View:
     def scan_prefix(self, prefix: bytes) -> Rows:
         """Rows whose key starts with `prefix`, in key order."""
         return self.scan(prefix, prefix_end(prefix))
+
+
+def _inside(ranges: Sequence[tuple[bytes, bytes]], key: bytes) -> bool:
+    return any(start <= key < end for start, end in ranges)
 
 
 def _merge(stored: Rows, pending: list[tuple[bytes, bytes | None]]) -> Rows:

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from restate.runtime.engine.actions import SetTimer, UnsetTimer
 from restate.runtime.engine.lifecycle.answer import answer, expiry_ms
 from restate.runtime.engine.lifecycle.invoke import release
+from restate.runtime.engine.records import Respond
 from restate.runtime.engine.turn import Draft, Turn, object_of
 from restate.runtime.journal.catalog import Command, decode
 from restate.runtime.journal.sleep import Sleep
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import InvocationRecord, Status
 from restate.runtime.model.journal import CommandRow
-from restate.runtime.model.result import Outcome
-from restate.runtime.model.target import Generation, HandlerType
+from restate.runtime.model.result import Failure, Outcome
+from restate.runtime.model.target import Generation, HandlerType, Target
 from restate.runtime.model.timer import TimerKey, TimerKind
 
 
@@ -69,7 +70,26 @@ def purge(turn: Turn, draft: Draft) -> None:
     target = draft.record.target
     if target.handler_type is HandlerType.WORKFLOW:
         turn.tables.state.clear(*object_of(target))
-        turn.tables.promises.delete_all(*object_of(target))
+        _forget_promises(turn, target)
+
+
+def _forget_promises(turn: Turn, target: Target) -> None:
+    """Handlers that still wait fail. Waiting on would be for ever, or until a later run of the same key completes a
+    promise of its own with the same name: an answer to another question.
+    """
+    for name, row in turn.tables.promises.all(*object_of(target)):
+        failure = Failure(410, f"the workflow was purged before its promise '{name}' was completed")
+        for listener in row.listeners:
+            turn.send(
+                Respond(
+                    listener.invocation,
+                    listener.incarnation,
+                    listener.completion_id,
+                    Generation.MODERN,
+                    failure,
+                )
+            )
+    turn.tables.promises.delete_all(*object_of(target))
 
 
 def purge_journal(turn: Turn, draft: Draft) -> None:
@@ -94,7 +114,7 @@ def unset(turn: Turn, key: TimerKey) -> None:
 
 
 def open_sleeps(turn: Turn, draft: Draft) -> Iterator[TimerKey]:
-    """The timers of all sleeps that have not fired. The journal is read only if there are any."""
+    """The timers of all sleeps that have not fired."""
     if draft.record.open_sleeps == 0:
         return
     for _, command in open_commands(turn, draft):
@@ -107,22 +127,8 @@ def sleep_timer(invocation: InvocationId, command: Sleep) -> TimerKey:
 
 
 def open_commands(turn: Turn, draft: Draft) -> Iterator[tuple[CommandRow, Command]]:
-    """Commands in journal order that wait for a completion."""
-    find = turn.tables.journal.notification_of
-    for row, command in commands(turn, draft):
-        if any(find(draft.id, False, completion_id) is None for completion_id in command.completion_ids):
-            yield row, command
-
-
-def commands(turn: Turn, draft: Draft) -> Iterator[tuple[CommandRow, Command]]:
-    """All commands in journal order."""
-    for row in turn.tables.journal.read(draft.id, 0, draft.record.journal_length):
-        if isinstance(row, CommandRow):
-            command = decode(
-                draft.generation,
-                row.code,
-                row.raw,
-                command_index=row.command_index,
-                completed=row.completed,
-            )
-            yield row, command
+    """Sleeps that have not fired; of classic invocations also calls without a result, and awakeables, except that one may
+    have been completed before it was stored. In journal order.
+    """
+    for row in turn.tables.journal.waiting(draft.id):
+        yield row, decode(draft.generation, row.code, row.raw, command_index=row.command_index)

@@ -2,13 +2,14 @@
 
 from restate.runtime.engine.actions import AbortAttempt, AdminOutcome, AdminReply
 from restate.runtime.engine.lifecycle.answer import answer
-from restate.runtime.engine.lifecycle.end import commands, finish, open_commands, sleep_timer, unset
+from restate.runtime.engine.lifecycle.end import finish, open_commands, sleep_timer, unset
 from restate.runtime.engine.lifecycle.invoke import delayed_start, run
 from restate.runtime.engine.lifecycle.notify import signal, wake
+from restate.runtime.engine.lifecycle.pause import take_back_pause
 from restate.runtime.engine.records import SendSignal, Terminate, TerminateKind
 from restate.runtime.engine.turn import Draft, Turn, object_of
 from restate.runtime.journal.awakeable import Awakeable
-from restate.runtime.journal.call import Call, OneWayCall
+from restate.runtime.journal.call import Call
 from restate.runtime.journal.catalog import Command, completion_code
 from restate.runtime.journal.sleep import Sleep
 from restate.runtime.model.ids import CANCEL_SIGNAL, InvocationId
@@ -49,6 +50,8 @@ def _terminate(turn: Turn, record: Terminate) -> AdminOutcome:
     if kill:
         _kill(turn, draft)
         return AdminOutcome.DONE
+    # What a cancel asks for must not be kept waiting by a pause.
+    take_back_pause(turn, draft)
     if classic:
         _cancel_classic(turn, draft, (*record.path, record.id))
     else:
@@ -81,11 +84,14 @@ def _drop(turn: Turn, draft: Draft, failure: Failure) -> None:
 def _kill(turn: Turn, draft: Draft) -> None:
     """Children first, then the invocation; its handler is not asked."""
     classic = draft.generation is Generation.CLASSIC
-    for row, command in open_commands(turn, draft) if classic else commands(turn, draft):
-        # Classic sends live on; a modern kill takes everything the invocation has started.
-        if isinstance(command, Call) or (isinstance(command, OneWayCall) and not classic):
-            assert row.callee is not None, "a call is stored with its callee"
-            turn.send(Terminate(row.callee.invocation, TerminateKind.KILL))
+    # Classic sends and finished calls are left alone; a modern kill takes everything the invocation has started.
+    if classic:
+        children = [row for row, command in open_commands(turn, draft) if isinstance(command, Call)]
+    else:
+        children = turn.tables.journal.children(draft.id)
+    for row in children:
+        assert row.callee is not None, "a call is stored with its callee"
+        turn.send(Terminate(row.callee.invocation, TerminateKind.KILL))
     turn.actions.append(AbortAttempt(draft.id))
     finish(turn, draft, KILLED_CLASSIC if classic else KILLED_MODERN)
 
