@@ -47,6 +47,22 @@ class JournalGrew:
 
 
 @attrs.frozen
+class PauseAttempt:
+    """Ask the SDK to suspend; if the attempt fails instead, or waits for its next try, the invocation is paused."""
+
+    id: InvocationId
+    token: int
+
+
+@attrs.frozen
+class ResumeAttempt:
+    """Forget a PauseAttempt; and if the attempt waits for its next try, try now."""
+
+    id: InvocationId
+    token: int
+
+
+@attrs.frozen
 class SetTimer:
     key: TimerKey
 
@@ -89,6 +105,19 @@ class AdminOutcome(Enum):
     NOT_FOUND = "not_found"
     ALREADY_COMPLETED = "already_completed"
     NOT_COMPLETED = "not_completed"
+    NOT_STARTED = "not_started"
+    """Scheduled or inboxed."""
+    NOT_RUNNING = "not_running"
+    """Not begun, or over."""
+    DEPLOYMENT_FIXED = "deployment_fixed"
+    """It runs, or has no pin that could be changed."""
+    DEPLOYMENT_UNKNOWN = "deployment_unknown"
+    DEPLOYMENT_INCOMPATIBLE = "deployment_incompatible"
+    """It does not speak the pinned protocol version."""
+    UNSUPPORTED = "unsupported"
+    JOURNAL_GONE = "journal_gone"
+    JOURNAL_INCOMPLETE = "journal_incomplete"
+    """Shorter than asked for, or with commands that were never completed."""
     CONFLICT = "conflict"
 
 
@@ -116,6 +145,8 @@ Action = (
     | AbortAttempt
     | AckCommand
     | JournalGrew
+    | PauseAttempt
+    | ResumeAttempt
     | SetTimer
     | UnsetTimer
     | IngressReply

@@ -13,7 +13,10 @@ from restate.runtime.engine.lifecycle.effect import attempt_effect
 from restate.runtime.engine.lifecycle.invoke import invoke
 from restate.runtime.engine.lifecycle.notify import complete_awakeable, respond
 from restate.runtime.engine.lifecycle.operate import operate
+from restate.runtime.engine.lifecycle.patch import patch_state
+from restate.runtime.engine.lifecycle.pause import resume
 from restate.runtime.engine.lifecycle.process import boot, change_schema
+from restate.runtime.engine.lifecycle.restart import restart_as_new
 from restate.runtime.engine.lifecycle.terminate import receive_signal, terminate
 from restate.runtime.engine.lifecycle.timer import timer_fired
 from restate.runtime.engine.records import (
@@ -25,8 +28,11 @@ from restate.runtime.engine.records import (
     DrainOutbox,
     Invoke,
     Operate,
+    PatchState,
     Record,
     Respond,
+    RestartAsNew,
+    Resume,
     SendSignal,
     Terminate,
     TimerFired,
@@ -55,6 +61,9 @@ _APPLY: dict[type[Record], Callable[[Turn, Any], None]] = {
     TimerFired: timer_fired,
     Terminate: terminate,
     Operate: operate,
+    Resume: resume,
+    RestartAsNew: restart_as_new,
+    PatchState: patch_state,
     DrainOutbox: _drain_outbox,
     ChangeSchema: change_schema,
     Boot: boot,

@@ -156,6 +156,7 @@ class Operation(IntEnum):
 
     PURGE = 0
     PURGE_JOURNAL = 1
+    PAUSE = 2
 
 
 class Operate(Record, frozen=True):
@@ -164,6 +165,52 @@ class Operate(Record, frozen=True):
     id: InvocationId
     operation: Operation
     request_id: int | None = None
+
+
+class Move(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Another deployment for an invocation that has a pin. deployment_id: None if there is no such deployment.
+
+    latest: the newest of the service was asked for, not one by its id. Versions: the lowest and highest that it speaks.
+    """
+
+    deployment_id: str | None
+    latest: bool
+    min_protocol_version: int = 0
+    max_protocol_version: int = 0
+
+
+class Resume(Record, frozen=True):
+    """Let a paused or suspended invocation go on, or one that backs off try again now. move: None keeps the deployment."""
+
+    id: InvocationId
+    move: Move | None = None
+    request_id: int | None = None
+
+
+class RestartAsNew(Record, frozen=True):
+    """Run a completed invocation once more, as `new_id`, which has the same partition key.
+
+    last_index: of the journal rows that are copied, with all their completions; 0 is the input alone.
+    """
+
+    id: InvocationId
+    new_id: InvocationId
+    last_index: int = 0
+    move: Move | None = None
+    request_id: int | None = None
+
+
+class PatchState(Record, frozen=True):
+    """Replace the whole state of an object: ((name, value), ...). It waits in the inbox while an invocation has the lock.
+
+    version: hash of the state that the patch was made for; void if the state is another one by then. None: any.
+    """
+
+    generation: Generation
+    service: str
+    key: str
+    state: tuple[tuple[bytes, bytes], ...]
+    version: str | None = None
 
 
 class DrainOutbox(Record, frozen=True):

@@ -92,7 +92,11 @@ class Turn:
 
 def object_of(target: Target) -> tuple[bytes, str, str]:
     """(partition key, service, key): where lock, inbox, state and promises of a keyed target live."""
-    key = target.key or ""
-    if target.generation is Generation.CLASSIC:
-        return classic_partition_key(key.encode()), target.service, key
-    return partition_key_of_key(key), target.service, key
+    return place_of(target.generation, target.service, target.key or "")
+
+
+def place_of(generation: Generation, service: str, key: str) -> tuple[bytes, str, str]:
+    """As `object_of`, without a handler."""
+    if generation is Generation.CLASSIC:
+        return classic_partition_key(key.encode()), service, key
+    return partition_key_of_key(key), service, key

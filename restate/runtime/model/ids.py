@@ -159,3 +159,8 @@ def idempotent_uuid(service: str, key: str | None, handler: str, idempotency_key
 def classic_idempotent_uuid(service: str, idempotency_key: str) -> bytes:
     """Classic scope is the service alone, neither method nor key (engine.md §3.5)."""
     return hashlib.sha256(f"ik,{service},{idempotency_key}".encode()).digest()[:16]
+
+
+def random_seed_of(invocation: InvocationId) -> int:
+    """What the SDK's deterministic randomness starts from, unless the record of the invocation names another seed."""
+    return int.from_bytes(invocation[16:24], "big")

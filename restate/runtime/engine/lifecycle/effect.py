@@ -87,9 +87,12 @@ def _propose_run(turn: Turn, draft: Draft, effect: ProposeRun) -> None:
 
 
 def _suspend(turn: Turn, draft: Draft, effect: Suspended) -> None:
+    pausing = turn.attempts.is_pausing(draft.id)
     turn.attempts.end(draft.id)
     rest = remaining(effect.awaiting, lookup(turn, draft))
-    if rest is None:
+    if pausing:
+        draft.change(status=Status.PAUSED, pause_error=None)
+    elif rest is None:
         # What it waits for came while it was going to sleep.
         run(turn, draft)
     else:

@@ -2,6 +2,7 @@
 
 from restate.runtime.engine.actions import SetTimer
 from restate.runtime.engine.lifecycle.answer import add_sink, answer, answer_stored, submitted
+from restate.runtime.engine.lifecycle.patch import decode_patch, replace_state
 from restate.runtime.engine.records import Invoke
 from restate.runtime.engine.turn import Draft, Turn, object_of
 from restate.runtime.journal.input import INPUT_CODE, encode_input
@@ -11,6 +12,7 @@ from restate.runtime.model.journal import CommandRow
 from restate.runtime.model.result import Failure
 from restate.runtime.model.target import Generation, HandlerType, Target
 from restate.runtime.model.timer import TimerKey, TimerKind
+from restate.runtime.tables.api import StatePatch
 
 ALREADY_INVOKED = Failure(409, "the workflow method was already invoked")
 
@@ -116,15 +118,22 @@ def run(turn: Turn, draft: Draft) -> None:
 
 
 def release(turn: Turn, target: Target) -> None:
-    """The holder of an object's lock has ended: run the head of the inbox, or unlock (rule 8)."""
+    """The holder of an object's lock has ended: apply the patches that are next in the inbox and run the invocation
+    behind them, or unlock (rule 8).
+    """
     place = object_of(target)
-    head = turn.tables.inbox.head(*place)
-    if head is None:
-        turn.tables.locks.delete(*place)
-        return
-    seq, entry = head
-    assert isinstance(entry, bytes), "only invocations are put into an inbox"
-    turn.tables.inbox.delete(*place, seq)
+    while (head := turn.tables.inbox.head(*place)) is not None:
+        seq, entry = head
+        turn.tables.inbox.delete(*place, seq)
+        if isinstance(entry, StatePatch):
+            replace_state(turn, decode_patch(entry))
+        else:
+            _take_lock(turn, place, entry)
+            return
+    turn.tables.locks.delete(*place)
+
+
+def _take_lock(turn: Turn, place: tuple[bytes, str, str], entry: InvocationId) -> None:
     turn.tables.locks.put(*place, entry)
     draft = turn.load(entry)
     assert draft is not None, "an inboxed invocation has a record"
