@@ -53,7 +53,10 @@ def test_control_messages_and_unknown_modern_codes_are_no_commands(generation: G
 
 
 def test_a_classic_entry_with_its_result_inside_is_only_stored() -> None:
-    assert decode(CLASSIC, 0x0C01, b"\xff broken", command_index=1, completed=True) == Custom(0x0C01)
+    assert decode(CLASSIC, 0x0C01, b"\x0a\x01S\x72\x00", command_index=1, completed=True) == Custom(0x0C01)
+    # It must be a message all the same: it is sent with every replay.
+    with pytest.raises(CommandDecodeError, match="Call"):
+        decode(CLASSIC, 0x0C01, b"\xff broken", command_index=1, completed=True)
 
 
 def test_other_bytes_than_promised_are_an_error_that_names_the_command() -> None:

@@ -9,7 +9,7 @@ from typing import Self
 
 import attrs
 
-from restate.runtime.journal.catalog import CommandDecodeError, Context, NoCompletion, command
+from restate.runtime.journal.catalog import BadReference, Context, NoCompletion, command
 from restate.runtime.journal.results import classic_outcome, modern_outcome
 from restate.runtime.model.codes import convert
 from restate.runtime.model.ids import IdError, InvocationId, parse_awakeable_id
@@ -82,4 +82,4 @@ def _parse(text: str) -> tuple[str, InvocationId, int]:
     try:
         return parse_awakeable_id(text)
     except IdError as error:
-        raise CommandDecodeError(f"Invalid awakeable identifier: {error}") from error
+        raise BadReference(f"Invalid awakeable identifier: {error}") from error

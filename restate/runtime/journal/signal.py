@@ -4,7 +4,7 @@ from typing import Self
 
 import attrs
 
-from restate.runtime.journal.catalog import CommandDecodeError, Context, NoCompletion, command
+from restate.runtime.journal.catalog import BadReference, Context, NoCompletion, command
 from restate.runtime.journal.results import missing, modern_signal_result
 from restate.runtime.model.ids import IdError, InvocationId, parse_invocation_id
 from restate.runtime.model.result import Result
@@ -36,8 +36,8 @@ class SendSignal(NoCompletion):
 
 
 def parse_target(text: str) -> InvocationId:
-    """The invocation a command names. Raises CommandDecodeError."""
+    """The invocation a command names. Raises BadReference."""
     try:
         return parse_invocation_id(text)
     except IdError as error:
-        raise CommandDecodeError(f"expected an invocation id, got '{text[:60]}': {error}") from error
+        raise BadReference(f"expected an invocation id, got '{text[:60]}': {error}") from error

@@ -151,6 +151,12 @@ class Modern:
         raise refusal(code, NOT_FOR_US)
 
     def command_fault(self, code: int, command_index: int, error: ValueError) -> AttemptError:
+        if isinstance(error, catalog.BadReference):
+            kind = catalog.kind_of(Generation.MODERN, code)
+            return AttemptError(
+                "RT0017",
+                f"cannot process command {kind} (command index {command_index}) because of a failed precondition: {error}",
+            )
         return encoding_error(str(error))
 
     def _proposal(self, body: bytes, flags: int) -> RunProposed:
