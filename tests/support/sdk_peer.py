@@ -89,7 +89,7 @@ _HEADER = struct.Struct(">HHI")
 
 @attrs.frozen
 class Heard:
-    """One message from the server."""
+    """One message from the server. An entry that is no known message has its code as name, its bytes as message."""
 
     name: str
     flags: int
@@ -100,7 +100,8 @@ class SdkPeer:
     """Bytes from the server go into `hear` and come out of `heard`; `say` gives bytes for the server."""
 
     def __init__(self, generation: Generation) -> None:
-        self._messages = MODERN if generation is Generation.MODERN else CLASSIC
+        self.classic = generation is Generation.CLASSIC
+        self._messages = CLASSIC if self.classic else MODERN
         self._names = {code: name for name, (code, _) in self._messages.items()}
         self._rest = b""
         self.heard: deque[Heard] = deque()
@@ -121,7 +122,11 @@ class SdkPeer:
             end = _HEADER.size + size
             if len(self._rest) < end:
                 return
-            name = self._names[code]
-            message = self._messages[name][1].FromString(self._rest[_HEADER.size : end])
-            self.heard.append(Heard(name, flags, message))
+            self.heard.append(self._heard(code, flags, self._rest[_HEADER.size : end]))
             self._rest = self._rest[end:]
+
+    def _heard(self, code: int, flags: int, body: bytes) -> Heard:
+        name = self._names.get(code)
+        if name is None:
+            return Heard(f"{code:#06x}", flags, body)
+        return Heard(name, flags, self._messages[name][1].FromString(body))
