@@ -1,0 +1,161 @@
+"""A partition that answers as a test wrote down, and requests and responses without a connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import trio
+
+from restate.runtime.config import Ingress as IngressConfig
+from restate.runtime.engine.actions import IngressReply, SubmitReply
+from restate.runtime.ingress.server import Ingress
+from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.journal import Callee
+from restate.runtime.model.result import Outcome, Result, Success
+from restate.runtime.net.http import Headers, Request, Response
+from restate.runtime.schema.options import DEFAULTS
+from restate.runtime.schema.registry import Registry
+from tests.support.clock import EPOCH_MS, CountingIds
+
+AN_ID = InvocationId(bytes(range(24)))
+
+
+@attrs.define(eq=False)
+class FakePartition:
+    """The methods of `partition.handle.Partition` that an ingress uses. asked: what was asked, in order."""
+
+    schema: Registry
+    outcome: Outcome = attrs.Factory(lambda: Success(b'"done"'))
+    reply: IngressReply | None = None  # to calls and attaches, instead of one with `outcome`
+    expiry_ms: int | None = None
+    is_new: bool = True
+    error: Exception | None = None
+    never: bool = False  # calls do not come back
+    asked: list[tuple[Any, ...]] = attrs.Factory(list)
+    ready: trio.Event = attrs.Factory(trio.Event)
+
+    def __attrs_post_init__(self) -> None:
+        self.ready.set()
+
+    async def _come(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.error is not None:
+            raise self.error
+
+    async def call(self, callee: Callee, body: bytes, headers: tuple[tuple[str, str], ...]) -> IngressReply:
+        self.asked.append(("call", callee, body, dict(headers)))
+        await self._come()
+        if self.never:
+            await trio.sleep_forever()
+        return self.reply or IngressReply(1, callee.invocation, callee.target, self.outcome, self.expiry_ms)
+
+    async def send(
+        self,
+        callee: Callee,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...],
+        *,
+        execution_time_ms: int | None = None,
+    ) -> SubmitReply:
+        self.asked.append(("send", callee, body, execution_time_ms))
+        await self._come()
+        return SubmitReply(1, callee.invocation, execution_time_ms, self.is_new)
+
+    async def attach(self, invocation: InvocationId, *, block: bool) -> IngressReply:
+        self.asked.append(("attach", invocation, block))
+        await self._come()
+        return self.reply or IngressReply(1, invocation, None, self.outcome, self.expiry_ms)
+
+    async def signal(self, invocation: InvocationId, key: int | str, result: Result) -> None:
+        self.asked.append(("signal", invocation, key, result))
+        await self._come()
+
+    async def complete_awakeable(self, invocation: InvocationId, index: int, result: Result) -> None:
+        self.asked.append(("complete_awakeable", invocation, index, result))
+        await self._come()
+
+
+class Answer(Response):
+    """What the handler has sent."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    async def send(self, status: int, headers: Headers, body: bytes = b"") -> None:
+        await trio.lowlevel.checkpoint()
+        assert not self.started
+        self.started = self.finished = True
+        self.status, self.headers, self.body = status, headers, body
+
+    async def start(self, status: int, headers: Headers) -> None:
+        raise NotImplementedError
+
+    async def write(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    async def finish(self, trailers: Headers | None = None) -> None:
+        raise NotImplementedError
+
+    def header(self, name: str) -> str | None:
+        found = [value for key, value in self.headers if key == name.encode()]
+        assert len(found) <= 1
+        return found[0].decode() if found else None
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class StandingClock:
+    """It is always EPOCH_MS."""
+
+    def now_ms(self) -> int:
+        return EPOCH_MS
+
+    async def sleep_until(self, due_ms: int) -> None:
+        raise NotImplementedError
+
+
+class Port:
+    """An ingress over a fake partition."""
+
+    def __init__(self, schema: Registry, **config: int) -> None:
+        self.partition = FakePartition(schema)
+        settings = IngressConfig(**config)  # type: ignore[arg-type]
+        self.ingress = Ingress(self.partition, settings, StandingClock(), CountingIds(), DEFAULTS)  # type: ignore[arg-type]
+
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        body: bytes | Sequence[bytes] | None = None,
+        **headers: str,
+    ) -> Answer:
+        """Header names with `_` for `-`. body: a sequence of pieces comes without a declared length."""
+        named = [
+            (name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()
+        ]
+        declared = len(body) if isinstance(body, bytes) else None
+        pieces = [body] if isinstance(body, bytes) else list(body or ())
+        request = Request(
+            method,
+            target.encode("latin-1"),
+            named,
+            "1.1",
+            ("127.0.0.1", 1),
+            content_length=declared,
+            pending=[piece for piece in pieces if piece],
+            arrived=True,
+        )
+        answer = Answer()
+        await self.ingress(request, answer)
+        assert answer.finished
+        return answer
+
+    async def json(self, target: str, body: str = "{}", **headers: str) -> Answer:
+        """POST of JSON."""
+        return await self.ask("POST", target, body.encode(), content_type="application/json", **headers)
