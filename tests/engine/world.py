@@ -121,11 +121,14 @@ class World:
     ) -> list[Action]:
         return self.apply(invoke(name, target, sink=sink, **fields))
 
-    def effect(self, name: str, *effects: Effect, token: int | None = None) -> list[Action]:
+    def effect(
+        self, name: str, *effects: Effect, token: int | None = None, keep_pending: bool = False
+    ) -> list[Action]:
         """Reported by the current attempt unless another token is given."""
         invocation = invocation_id(name)
         current = self.token.get(invocation, 0) if token is None else token
-        return self.apply(*(AttemptEffect(invocation, current, effect) for effect in effects))
+        records = (AttemptEffect(invocation, current, effect) for effect in effects)
+        return self.apply(*records, keep_pending=keep_pending)
 
     def fire(self, until_ms: int | None = None) -> list[Action]:
         """Let time pass to `until_ms`, or to the next timer, and fire what is due, in order."""

@@ -1,0 +1,228 @@
+"""Worlds with much in them, and single steps in them: does a step cost the same in each?
+
+A step works on an invocation of its own, the subject: the handler `add` of an object, running, first in line. What there
+is much of is either the subject's (its journal, its inbox) or lies around it.
+"""
+
+from collections.abc import Callable
+
+import attrs
+
+from restate.runtime.engine.records import (
+    Attach,
+    End,
+    Operate,
+    Operation,
+    Record,
+    SendSignal,
+    Suspended,
+    Terminate,
+    TerminateKind,
+    TimerFired,
+)
+from restate.runtime.engine.turn import Draft
+from restate.runtime.journal.run import RUN_COMPLETION
+from restate.runtime.model.invocation import Awaiting, Combinator, IngressSink
+from restate.runtime.model.journal import CommandRow, NotificationRow
+from restate.runtime.model.result import VOID, Success
+from tests.engine import commands as wire
+from tests.engine.commands import MODERN
+from tests.engine.world import World, exclusive, invocation_id, invoke, pinned, service
+
+CHUNK = 500
+"""Records, or journal rows, per write while a world is filled."""
+FIRST_FREE = 10_000_000
+"""Completion ids from here on are not in any long journal."""
+LATER_MS = 1_000_000_000
+SIGNALED = Suspended(Awaiting(Combinator.FIRST_COMPLETED, (), (), ("go",)))
+
+
+def start_subject(world: World, name: str) -> None:
+    world.invoke(name, exclusive(name))
+    world.effect(name, pinned(wire.set_state(MODERN, b"n", b"1")))
+
+
+def lengthen_journal(world: World, name: str, length: int) -> None:
+    """Runs that are done, up to `length` rows."""
+    record = world.stored(name)
+    draft = Draft(invocation_id(name), record, record)
+    command = wire.run(1)
+    result = Success(b"done")
+    for index in range(draft.record.journal_length, length):
+        number = draft.record.commands
+        if index % 2:
+            world.tables.journal.append(
+                draft.id, index, NotificationRow(RUN_COMPLETION, number - 1, 1, result)
+            )
+        else:
+            row = CommandRow(command.code, number, 1, wire.run(number).raw)
+            world.tables.journal.append(draft.id, index, row, (number,))
+            draft.change(commands=number + 1)
+        draft.change(journal_length=index + 1)
+        if index % CHUNK == 0:
+            world.write()
+    world.tables.invocations.put(draft.id, draft.record, draft.previous)
+    world.write()
+
+
+def _apply_many(world: World, count: int, make: Callable[[int], None]) -> None:
+    for number in range(count):
+        make(number)
+        if number % CHUNK == 0:
+            world.write()
+    world.write()
+    world.actions.clear()
+
+
+def fill_inbox(world: World, name: str, count: int) -> None:
+    """Let `count` invocations wait for the subject's object."""
+    _apply_many(
+        world,
+        count,
+        lambda number: _later(world, invoke(f"{name}.{number}", exclusive(name))),
+    )
+
+
+def add_suspended(world: World, count: int) -> None:
+    """Of services and objects, each waiting for a signal."""
+
+    def make(number: int) -> None:
+        name = f"s{number}"
+        _later(world, invoke(name, exclusive(name) if number % 2 else service()))
+        world.effect(name, SIGNALED, keep_pending=True)
+
+    _apply_many(world, count, make)
+
+
+def add_retained(world: World, count: int) -> None:
+    """Completed ones, with journal and outcome, and timers that are due later."""
+
+    def make(number: int) -> None:
+        name = f"r{number}"
+        _later(
+            world,
+            invoke(name, service(), completion_retention_ms=LATER_MS, journal_retention_ms=LATER_MS // 2),
+        )
+        world.effect(name, pinned(wire.output(MODERN)), End(), keep_pending=True)
+
+    _apply_many(world, count, make)
+
+
+def add_scheduled(world: World, count: int) -> None:
+    _apply_many(
+        world,
+        count,
+        lambda number: _later(world, invoke(f"t{number}", service(), execution_time_ms=LATER_MS + number)),
+    )
+
+
+def _later(world: World, record: Record) -> None:
+    world.apply(record, keep_pending=True)
+
+
+def nothing(world: World, name: str) -> None:
+    """No preparation."""
+
+
+@attrs.frozen
+class Step:
+    """prepare: brings the subject to where `act`, the step, can be taken."""
+
+    act: Callable[[World, str], object]
+    prepare: Callable[[World, str], object] = nothing
+
+
+def _output(world: World, name: str) -> None:
+    world.effect(name, wire.output(MODERN))
+
+
+def _run(world: World, name: str) -> None:
+    world.effect(name, wire.run(FIRST_FREE))
+
+
+def _sleep(world: World, name: str) -> None:
+    world.effect(name, wire.sleep(MODERN, world.now_ms, FIRST_FREE))
+
+
+def _suspend(world: World, name: str) -> None:
+    world.effect(name, SIGNALED)
+
+
+def _sleep_and_call(world: World, name: str) -> None:
+    _sleep(world, name)
+    _call(world, name)
+
+
+def _call(world: World, name: str) -> None:
+    callee = invocation_id(f"{name}c")
+    world.effect(name, wire.call(MODERN, callee, service(), ids=(FIRST_FREE + 1, FIRST_FREE + 2)))
+
+
+def _scheduled(world: World, name: str) -> None:
+    world.invoke(f"{name}t", service(), sink=None, execution_time_ms=world.now_ms)
+
+
+def _complete(world: World, name: str) -> None:
+    world.invoke(f"{name}r", service(), completion_retention_ms=50, journal_retention_ms=50)
+    world.effect(f"{name}r", pinned(wire.output(MODERN)), End())
+
+
+def _signal(world: World, name: str) -> None:
+    world.apply(SendSignal(invocation_id(name), "go", VOID))
+
+
+def _fire(world: World, name: str) -> None:
+    ((timer, _),) = world.tables.timers.read(None, 1)
+    world.apply(TimerFired(timer))
+
+
+STEPS = {
+    "invoke a service": Step(lambda world, name: world.invoke(f"{name}n", service())),
+    "invoke a new object": Step(lambda world, name: world.invoke(f"{name}n", exclusive(f"{name}n"))),
+    "invoke, to the inbox": Step(lambda world, name: world.invoke(f"{name}n", exclusive(name))),
+    "invoke, scheduled": Step(_scheduled),
+    "scheduled time has come": Step(_fire, _scheduled),
+    "join by the same id": Step(lambda world, name: world.invoke(name, exclusive(name), sink=None)),
+    "append: set state": Step(lambda world, name: world.effect(name, wire.set_state(MODERN, b"n", b"2"))),
+    "append: get state": Step(
+        lambda world, name: world.effect(name, wire.get_state(MODERN, b"n", FIRST_FREE))
+    ),
+    "append: sleep": Step(_sleep),
+    "append: call": Step(_call),
+    "run completion": Step(
+        lambda world, name: world.effect(name, wire.propose(FIRST_FREE, Success(b"x"))), _run
+    ),
+    "timer fires": Step(_fire, _sleep),
+    "signal to a running one": Step(_signal),
+    "suspend": Step(_suspend),
+    "resume": Step(_signal, _suspend),
+    "attach, no wait": Step(
+        lambda world, name: world.apply(Attach(invocation_id(name), IngressSink(9), block=False))
+    ),
+    "cancel": Step(lambda world, name: world.apply(Terminate(invocation_id(name), TerminateKind.CANCEL))),
+    "end, inbox pop": Step(lambda world, name: world.effect(name, End()), _output),
+    "kill, inbox pop": Step(
+        lambda world, name: world.apply(Terminate(invocation_id(name), TerminateKind.KILL)), _sleep_and_call
+    ),
+    "purge": Step(
+        lambda world, name: world.apply(Operate(invocation_id(f"{name}r"), Operation.PURGE)), _complete
+    ),
+}
+
+AROUND: dict[str, Callable[[World, int], None]] = {
+    "invocations": add_suspended,
+    "retained": add_retained,
+    "scheduled": add_scheduled,
+}
+"""What there may be much of around the subject."""
+
+OWN: dict[str, Callable[[World, str, int], None]] = {
+    "journal": lengthen_journal,
+    "inbox": fill_inbox,
+}
+"""What there may be much of that is the subject's."""
+
+
+def boot(world: World) -> int:
+    """A restart; how many attempts it starts."""
+    return len(world.restart())
