@@ -19,12 +19,12 @@ class NodeControl:
         if path not in (b"/health", b"/ready"):
             await _answer(response, 404, "expected /health or /ready")
         elif request.method not in ("GET", "HEAD"):
-            await _answer(response, 405, f"expected GET, got {request.method}")
+            await _answer(response, 405, f"expected GET, got {request.method}", (b"allow", b"GET, HEAD"))
         elif path == b"/ready" and not self._partition.ready.is_set():
             await _answer(response, 503, "the server is starting")
         else:
             await _answer(response, 200, "ok")
 
 
-async def _answer(response: Response, status: int, message: str) -> None:
-    await response.send(status, _JSON, json.dumps({"message": message}).encode())
+async def _answer(response: Response, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
+    await response.send(status, [*_JSON, *headers], json.dumps({"message": message}).encode())

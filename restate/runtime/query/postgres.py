@@ -28,16 +28,21 @@ class PostgresPort:
         self._room = trio.CapacityLimiter(_MOST_CLIENTS)
 
     async def run(self, drain: Drain) -> None:
-        """Serve until the drain starts, and those who came before it for seconds more. Raises OSError if the listener breaks."""
+        """Serve until the drain starts. Closes the listener; raises OSError if that breaks."""
         async with trio.open_nursery() as nursery:
-            with drain.accepting():
-                while True:
-                    async with self._room:
-                        pass
-                    for sock, _ in await accept(self._listener.socket, _MOST_CLIENTS):
-                        stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
-                        nursery.start_soon(self._serve, stream)
-            self._listener.close()
+            try:
+                with drain.accepting():
+                    await self._accept(nursery)
+            finally:
+                self._listener.close()
+
+    async def _accept(self, nursery: trio.Nursery) -> None:
+        while True:
+            async with self._room:
+                # Nobody is accepted while there is no room to serve them.
+                await trio.lowlevel.checkpoint()
+            for sock, _ in await accept(self._listener.socket, _MOST_CLIENTS):
+                nursery.start_soon(self._serve, trio.SocketStream(trio.socket.from_stdlib_socket(sock)))
 
     async def _serve(self, stream: trio.SocketStream) -> None:
         async with self._room, stream:
