@@ -517,6 +517,28 @@ async def test_no_more_attempts_run_than_the_concurrency_limit_lets(nursery: tri
     nursery.cancel_scope.cancel()
 
 
+async def test_a_service_with_few_invocations_need_not_wait_for_one_with_many(nursery: trio.Nursery) -> None:
+    order: list[str] = []
+
+    async def slow(sdk: Conversation) -> None:
+        await sdk.replay()
+        order.append(sdk.path.decode().split("/")[2])
+        await trio.lowlevel.checkpoint()
+        sdk.output(b"")
+
+    rig = Rig(nursery, slow, invoker=Invoker(concurrency_limit=1))
+    await rig.start()
+    callees = [rig.callee("Greeter", "greet") for _ in range(20)] + [rig.callee("Counter", "add", "k")]
+    for callee in callees:
+        await rig.partition.send(callee, b"", ())
+    for callee in callees:
+        await rig.partition.attach(callee.invocation, block=True)
+
+    assert order.count("Greeter") == 20
+    assert order.index("Counter") < 20
+    nursery.cancel_scope.cancel()
+
+
 async def test_an_invocation_stays_on_its_deployment_once_it_has_stored_a_command(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:
