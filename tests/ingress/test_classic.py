@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from restate.runtime.config.tree import IngressJson
 from restate.runtime.ingress.headers import classic_expiry_text
 from restate.runtime.model.ids import format_awakeable_id, format_invocation_id
 from restate.runtime.model.result import Failure, Success
@@ -50,6 +51,16 @@ async def test_json_in_and_out(port: Port) -> None:
     assert headers == {}
     assert len(callee.target.key) == 36
     assert answer.header("x-restate-id") == format_invocation_id(callee.invocation)
+
+
+async def test_json_follows_the_configuration(port: Port) -> None:
+    lenient = Port(
+        both(), json=IngressJson(deserialize_deny_unknown_fields=False, serialize_skip_default_fields=True)
+    )
+    lenient.partition.outcome = port.partition.outcome
+    assert (await lenient.json("/my.greeter/call", '{"nope":1}')).status == 200
+    assert (await lenient.json("/grpc.health.v1.Health/Check", '{"nope":1}')).status == 200
+    assert (await port.json("/my.greeter/call", '{"nope":1}')).status == 400
 
 
 async def test_protobuf_in_and_out(port: Port) -> None:

@@ -123,9 +123,9 @@ class StandingClock:
 class Port:
     """An ingress over a fake partition."""
 
-    def __init__(self, schema: Registry, **config: int) -> None:
+    def __init__(self, schema: Registry, **config: Any) -> None:
         self.partition = FakePartition(schema)
-        settings = IngressConfig(**config)  # type: ignore[arg-type]
+        settings = IngressConfig(**config)
         self.ingress = Ingress(self.partition, settings, StandingClock(), CountingIds(), DEFAULTS)  # type: ignore[arg-type]
 
     async def ask(

@@ -39,6 +39,16 @@ class NodeCtrl:
 
 
 @attrs.frozen
+class IngressJson:
+    """How messages of classic services become JSON and back."""
+
+    deserialize_deny_unknown_fields: bool = True
+    serialize_use_enum_numbers: bool = False
+    serialize_use_proto_field_name: bool = False
+    serialize_skip_default_fields: bool = False
+
+
+@attrs.frozen
 class Ingress:
     """Port 8080: callers of services. Requests over the concurrency limit are refused at once."""
 
@@ -47,6 +57,7 @@ class Ingress:
     concurrency_limit: Count = 10_000
     advertised_endpoint: str | None = None
     """URL that clients are told; None means http:// and the bound address."""
+    json: IngressJson = IngressJson()
 
 
 @attrs.frozen

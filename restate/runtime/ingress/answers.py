@@ -2,6 +2,7 @@
 
 import json
 
+from restate.runtime.config import Ingress as IngressConfig
 from restate.runtime.engine.actions import IngressReply
 from restate.runtime.ingress.errors import failure_answer
 from restate.runtime.ingress.headers import expiry_text
@@ -11,6 +12,7 @@ from restate.runtime.model.target import Generation
 from restate.runtime.net.http import Headers
 from restate.runtime.rpc import transcode
 from restate.runtime.rpc.status import RpcError
+from restate.runtime.rpc.transcode import JsonOptions
 from restate.runtime.schema.registry import Registry
 
 JSON = (b"content-type", b"application/json")
@@ -18,8 +20,8 @@ Answer = tuple[int, Headers, bytes]
 """Status, headers without CORS, body."""
 
 
-def outcome_answer(reply: IngressReply, schema: Registry) -> Answer:
-    """Of a completed invocation, with the content type that its handler promises."""
+def outcome_answer(reply: IngressReply, schema: Registry, options: JsonOptions) -> Answer:
+    """Of a completed invocation, with the content type that its handler promises. options: for classic messages."""
     outcome = reply.outcome
     assert outcome is not None
     headers: Headers = [(b"x-restate-id", format_invocation_id(reply.id).encode())]
@@ -31,7 +33,7 @@ def outcome_answer(reply: IngressReply, schema: Registry) -> Answer:
     if target is None:
         return 200, [*headers, JSON] if outcome.value else headers, outcome.value
     if target.generation is Generation.CLASSIC:
-        return _classic_success(outcome.value, target.service, target.handler, headers, schema)
+        return _classic_success(outcome.value, target.service, target.handler, headers, schema, options)
     handler = schema.handler(target.service, target.handler)
     if handler is None:
         content_type: str | None = "application/json"
@@ -42,6 +44,15 @@ def outcome_answer(reply: IngressReply, schema: Registry) -> Answer:
     if content_type is not None:
         headers.append((b"content-type", content_type.encode()))
     return 200, headers, outcome.value
+
+
+def json_options(config: IngressConfig) -> JsonOptions:
+    return JsonOptions(
+        deny_unknown_fields=config.json.deserialize_deny_unknown_fields,
+        use_enum_numbers=config.json.serialize_use_enum_numbers,
+        use_proto_field_name=config.json.serialize_use_proto_field_name,
+        skip_default_fields=config.json.serialize_skip_default_fields,
+    )
 
 
 def not_found_answer(invocation: InvocationId) -> Answer:
@@ -62,13 +73,15 @@ def _failed(failure: Failure, generation: Generation, headers: Headers) -> Answe
     return status, headers + more, body
 
 
-def _classic_success(value: bytes, service: str, method: str, headers: Headers, schema: Registry) -> Answer:
+def _classic_success(
+    value: bytes, service: str, method: str, headers: Headers, schema: Registry, options: JsonOptions
+) -> Answer:
     """The transcoded message; as protobuf if its contract is no longer registered."""
     messages = schema.classic_method(service, method)
     if messages is None:
         return 200, [*headers, (b"content-type", b"application/proto")], value
     try:
-        text = transcode.to_json(value, messages.output_class)
+        text = transcode.to_json(value, messages.output_class, options)
     except RpcError as error:
         return _failed(Failure(error.code, error.message), Generation.CLASSIC, headers)
     return 200, [*headers, JSON], text

@@ -12,10 +12,12 @@ from restate.runtime.ingress import awakeables
 from restate.runtime.ingress.calls import ClassicCalls, Idempotency, method_not_found
 from restate.runtime.model.ids import IdError, format_invocation_id
 from restate.runtime.model.result import Success
+from restate.runtime.model.target import Generation
 from restate.runtime.partition.handle import Partition
 from restate.runtime.pb import health_pb2, services_pb2
 from restate.runtime.rpc import transcode
 from restate.runtime.rpc.status import Code, RpcError
+from restate.runtime.rpc.transcode import JsonOptions
 
 
 @attrs.frozen
@@ -30,9 +32,10 @@ class BuiltinMethod:
 class Builtins:
     """{service: {method: BuiltinMethod}}. Their names are reserved; none can be registered."""
 
-    def __init__(self, partition: Partition, calls: ClassicCalls) -> None:
+    def __init__(self, partition: Partition, calls: ClassicCalls, json_options: JsonOptions) -> None:
         self._partition = partition
         self._calls = calls
+        self._json = json_options
         empty = empty_pb2.Empty
         self._methods: dict[str, dict[str, BuiltinMethod]] = {
             "dev.restate.Ingress": {
@@ -65,7 +68,7 @@ class Builtins:
 
     async def _invoke(self, request: services_pb2.InvokeRequest, idempotency: Idempotency) -> Message:
         """Send without waiting for the outcome; answered once it is durable. The key is that of the target."""
-        if not self._calls.is_classic(request.service):
+        if self._calls.generation(request.service) is not Generation.CLASSIC:
             raise method_not_found(request.service, request.method)
         messages = self._calls.messages(request.service, request.method)
         match request.WhichOneof("encoded_argument"):
@@ -73,7 +76,7 @@ class Builtins:
                 body = _argument(lambda: transcode.check_encoded(request.pb, messages.input_class))
             case "json":
                 text = _compact_json(request.json)
-                body = _argument(lambda: transcode.from_json(text, messages.input_class))
+                body = _argument(lambda: transcode.from_json(text, messages.input_class, self._json))
             case _:
                 body = b""
         callee = self._calls.callee(

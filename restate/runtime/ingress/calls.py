@@ -32,12 +32,10 @@ class ClassicCalls:
         self._ids = ids
         self._defaults = defaults
 
-    def is_classic(self, service: str) -> bool:
+    def generation(self, service: str) -> Generation | None:
+        """None: there is no such service."""
         found = self._partition.schema.service(service)
-        return found is not None and found.type.generation is Generation.CLASSIC
-
-    def is_known(self, service: str) -> bool:
-        return self._partition.schema.service(service) is not None
+        return None if found is None else found.type.generation
 
     def check_public(self, service: str) -> None:
         """NOT_FOUND or PERMISSION_DENIED."""

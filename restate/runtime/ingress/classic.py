@@ -4,6 +4,7 @@ import trio
 
 from restate.runtime.config import Ingress as IngressConfig
 from restate.runtime.engine.actions import IngressReply
+from restate.runtime.ingress.answers import json_options
 from restate.runtime.ingress.builtin import Builtins
 from restate.runtime.ingress.calls import ClassicCalls, idempotency_of
 from restate.runtime.ingress.headers import classic_expiry_text, cors
@@ -44,7 +45,8 @@ class ClassicIngress:
         self._size_limit = config.request_size_limit
         self._clock = clock
         self._calls = ClassicCalls(partition, ids, defaults)
-        self._builtins = Builtins(partition, self._calls)
+        self._json = json_options(config)
+        self._builtins = Builtins(partition, self._calls, self._json)
 
     def speaks(self, path: str, query: str, request: Request) -> bool:
         """Whether a request belongs here rather than to the modern ingress (the rule of ingress.md §4.2)."""
@@ -52,10 +54,13 @@ class ClassicIngress:
         if service in _CONTROL:
             return False
         content_type = request.header(b"content-type")
-        if is_rpc_type(content_type) or self._builtins.has(service) or self._calls.is_classic(service):
+        if is_rpc_type(content_type):
             return True
-        if self._calls.is_known(service):
-            return False
+        generation = self._calls.generation(service)
+        if generation is not None:
+            return generation is Generation.CLASSIC
+        if self._builtins.has(service):
+            return True
         return is_proto_type(content_type) or _profile(query, request) is STRICT
 
     async def refuse(self, error: RpcError, query: str, request: Request, response: Response) -> None:
@@ -103,7 +108,8 @@ class ClassicIngress:
             # The first answer tells it too; the stored result is then only milliseconds old.
             kept_until_ms = reply.expiry_ms or self._clock.now_ms() + callee.completion_retention_ms
             headers.append((b"idempotency-expires", classic_expiry_text(kept_until_ms).encode()))
-        return _output(reply, codec, messages)
+        value = _value(reply)
+        return transcode.to_json(value, messages.output_class, self._json) if codec == JSON else value
 
     async def _outcome(self, callee: Callee, body: bytes, timeout_s: float | None) -> IngressReply:
         """A client's deadline ends the wait; the invocation goes on. Raises RpcError DEADLINE_EXCEEDED."""
@@ -119,19 +125,19 @@ class ClassicIngress:
         if request.method == "GET":
             raw = b""
         elif codec == JSON:
-            raw = transcode.from_json(raw, found.input_class)
+            raw = transcode.from_json(raw, found.input_class, self._json)
         else:
             transcode.check_encoded(raw, found.input_class)
         answer = await found.run(found.input_class.FromString(raw), idempotency_of(request))
         encoded = answer.SerializeToString()
-        return transcode.to_json(encoded, found.output_class) if codec == JSON else encoded
+        return transcode.to_json(encoded, found.output_class, self._json) if codec == JSON else encoded
 
     async def _input(self, codec: str, request: Request, messages: ClassicMessages) -> bytes:
         raw = await self._body(request)
         if request.method == "GET":
             return b""
         if codec == JSON:
-            return transcode.from_json(raw, messages.input_class)
+            return transcode.from_json(raw, messages.input_class, self._json)
         return transcode.check_encoded(raw, messages.input_class)
 
     async def _body(self, request: Request) -> bytes:
@@ -161,11 +167,12 @@ def _profile(query: str, request: Request) -> Profile:
     return profile_of(request.header(b"connect-protocol-version"), query if request.method == "GET" else "")
 
 
-def _output(reply: IngressReply, codec: str, messages: ClassicMessages) -> bytes:
+def _value(reply: IngressReply) -> bytes:
+    """The encoded message. Raises RpcError when the invocation has failed."""
     outcome = reply.outcome
     assert outcome is not None
     if isinstance(outcome, Failure):
         generation = Generation.CLASSIC if reply.target is None else reply.target.generation
         code = convert(outcome.code, generation, Generation.CLASSIC)
         raise RpcError(outcome_code(code), outcome.message)
-    return transcode.to_json(outcome.value, messages.output_class) if codec == JSON else outcome.value
+    return outcome.value

@@ -3,7 +3,7 @@
 import attrs
 
 from restate.runtime.config import Ingress as IngressConfig
-from restate.runtime.ingress.answers import Answer, json_answer, outcome_answer
+from restate.runtime.ingress.answers import Answer, json_answer, json_options, outcome_answer
 from restate.runtime.ingress.bodies import check_input
 from restate.runtime.ingress.errors import IngressError, check_method, service_not_found
 from restate.runtime.ingress.headers import LAST_MS, cors, execution_time_text, forwarded, header_text
@@ -44,7 +44,8 @@ class ModernIngress:
         self._clock = clock
         self._ids = ids
         self._defaults = defaults
-        self._operations = Operations(partition, config.request_size_limit)
+        self._operations = Operations(partition, config)
+        self._json = json_options(config)
 
     async def serve(self, path: Path, query: str, request: Request, response: Response) -> None:
         """Answer one request. Raises IngressError, Overloaded, ShuttingDown, BodyTooLarge."""
@@ -84,7 +85,7 @@ class ModernIngress:
         if route.send:
             return await self._send(callee, body, headers, delay)
         reply = await self._partition.call(callee, body, headers)
-        return outcome_answer(reply, self._partition.schema)
+        return outcome_answer(reply, self._partition.schema, self._json)
 
     async def _send(
         self, callee: Callee, body: bytes, headers: tuple[tuple[str, str], ...], delay: int | None

@@ -1,7 +1,14 @@
 """Outcomes of invocations, awakeables and health: what lies under `/restate/` beside calls (ingress.md §3.6, §3.7)."""
 
+from restate.runtime.config import Ingress as IngressConfig
 from restate.runtime.ingress import awakeables
-from restate.runtime.ingress.answers import Answer, json_answer, not_found_answer, outcome_answer
+from restate.runtime.ingress.answers import (
+    Answer,
+    json_answer,
+    json_options,
+    not_found_answer,
+    outcome_answer,
+)
 from restate.runtime.ingress.errors import IngressError, check_method, service_not_found
 from restate.runtime.ingress.paths import (
     AwakeablePath,
@@ -26,9 +33,10 @@ OperationPath = HealthPath | InvocationPath | IdempotentPath | WorkflowPath | Ta
 class Operations:
     """Every method gives the answer, or raises IngressError, Overloaded, ShuttingDown or BodyTooLarge."""
 
-    def __init__(self, partition: Partition, size_limit: int) -> None:
+    def __init__(self, partition: Partition, config: IngressConfig) -> None:
         self._partition = partition
-        self._size_limit = size_limit
+        self._size_limit = config.request_size_limit
+        self._json = json_options(config)
 
     async def serve(self, path: OperationPath, request: Request) -> Answer:
         match path:
@@ -60,7 +68,7 @@ class Operations:
             raise IngressError(404, "invocation not found")
         if reply.outcome is None:
             raise IngressError(470, "the invocation exists but has not completed yet")
-        return outcome_answer(reply, self._partition.schema)
+        return outcome_answer(reply, self._partition.schema, self._json)
 
     def _idempotent(self, path: IdempotentPath) -> tuple[InvocationId, bool]:
         service = self._partition.schema.service(path.service)

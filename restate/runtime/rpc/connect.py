@@ -33,7 +33,7 @@ _NOT_BY_GET = Unserved(405, ((b"allow", b"POST"),))
 
 def is_rpc_type(content_type: bytes | None) -> bool:
     """Whether this is a type of gRPC, gRPC-Web or of Connect's streams, with or without `+codec`."""
-    if content_type is None:
+    if content_type is None or content_type == b"application/json":
         return False
     base = content_type.partition(b";")[0].partition(b"+")[0].strip().lower()
     return base.decode("latin-1") in _STREAMING
