@@ -10,7 +10,7 @@ from restate.runtime.clock import SystemClock, SystemIds
 
 
 class Machine:
-    """A machine's clock that a test sets; it stands still unless `follow` lets it run with Trio's."""
+    """The machine's clock: it follows the clock of Trio, and can be set ahead or back."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ahead_ms = 0
@@ -78,7 +78,7 @@ async def test_a_time_that_has_passed_is_only_a_checkpoint(
     assert scope.cancelled_caught
 
 
-async def test_ulids_differ_and_are_ordered_by_time(machine: Machine) -> None:
+async def test_ulids_differ_and_are_ordered_by_time(machine: Machine, autojump_clock: MockClock) -> None:
     ids = SystemIds()
     first = ids.ulid()
     assert len(first) == 16
@@ -88,7 +88,7 @@ async def test_ulids_differ_and_are_ordered_by_time(machine: Machine) -> None:
     assert ids.ulid() > first
 
 
-async def test_uuid7_texts_have_version_variant_and_time(machine: Machine) -> None:
+async def test_uuid7_texts_have_version_variant_and_time(machine: Machine, autojump_clock: MockClock) -> None:
     text = SystemIds().uuid7_text()
     parsed = uuid.UUID(text)
     assert str(parsed) == text
