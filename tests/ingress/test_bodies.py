@@ -10,6 +10,10 @@ from restate.runtime.schema.deployment import InputRule
 
 NONE, JSON, ANY, TEXT = InputRule(None), InputRule("application/json"), InputRule("*/*"), InputRule("text/*")
 NEEDED = InputRule("application/json", required=True)
+ARRAY, VALUE = (
+    InputRule("application/json", json_schema=b'{"type":"array"}'),
+    InputRule("*/*", json_schema=b"true"),
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,10 @@ NEEDED = InputRule("application/json", required=True)
         (TEXT, b"text/html; a=b", b"x"),
         (ANY, b"nonsense", b"x"),
         (ANY, b"", b"x"),
+        (ARRAY, None, b""),
+        (ARRAY, b"application/json", b"[]"),
+        (JSON, b"application/json", b""),
+        (ANY, b"a/b", b""),
     ],
 )
 def test_what_fits_passes(rule: InputRule, content_type: bytes | None, body: bytes) -> None:
@@ -36,8 +44,9 @@ def test_what_fits_passes(rule: InputRule, content_type: bytes | None, body: byt
     ("rule", "content_type", "body", "reason"),
     [
         (NEEDED, None, b"", "Empty body not allowed"),
-        (JSON, b"application/json", b"", "Empty body not allowed"),
-        (ANY, b"a/b", b"", "Empty body not allowed"),
+        (NEEDED, b"application/json", b"", "Empty body not allowed"),
+        (ARRAY, b"application/json", b"", "Empty body not allowed"),
+        (VALUE, b"a/b", b"", "Empty body not allowed"),
         (JSON, None, b"{}", "Empty content-type"),
         (ANY, None, b"{}", "Empty content-type"),
         (JSON, b"text/plain", b"", "Content-type 'text/plain' does not match 'application/json'"),
