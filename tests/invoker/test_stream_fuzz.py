@@ -520,7 +520,7 @@ def _steps(version: int) -> st.SearchStrategy[tuple[Step, ...]]:
         else ("settle",),
     ]
     broken = st.one_of(
-        st.tuples(st.just("cut"), message, st.integers(0, 40)),
+        st.tuples(st.just("cut"), message, st.integers(1, 40)),
         st.tuples(st.just("flip"), message, st.integers(0, 200), st.integers(1, 255)),
         st.tuples(st.just("frame"), st.integers(0, 0xFFFF), st.integers(0, 0xFFFF), st.binary(max_size=20)),
         st.tuples(

@@ -8,7 +8,7 @@ from collections import deque
 from typing import Any
 
 import attrs
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from restate.runtime.model.target import Generation
 from restate.runtime.pb import classic_pb2, modern_pb2
@@ -129,4 +129,10 @@ class SdkPeer:
         name = self._names.get(code)
         if name is None:
             return Heard(f"{code:#06x}", flags, body)
-        return Heard(name, flags, self._messages[name][1].FromString(body))
+        try:
+            return Heard(name, flags, self._messages[name][1].FromString(body))
+        except DecodeError:
+            # Custom entries of classic services are theirs alone: the server sends back whatever it was given.
+            if code < 0xFC00:
+                raise
+            return Heard(name, flags, body)
