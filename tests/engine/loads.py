@@ -34,7 +34,6 @@ CHUNK = 500
 FIRST_FREE = 10_000_000
 """Completion ids from here on are not in any long journal."""
 LATER_MS = 1_000_000_000
-SIGNALED = Suspended(Awaiting(Combinator.FIRST_COMPLETED, (), (), ("go",)))
 
 
 def start_subject(world: World, name: str) -> None:
@@ -83,13 +82,15 @@ def fill_inbox(world: World, name: str, count: int) -> None:
     )
 
 
-def add_suspended(world: World, count: int) -> None:
-    """Of services and objects, each waiting for a signal."""
+def add_suspended(world: World, count: int, first: int = 0) -> None:
+    """Of services and objects, each waiting for a signal. first: number in the name of the first."""
+
+    waiting = Suspended(Awaiting(Combinator.FIRST_COMPLETED, (), (), ("go",)))
 
     def make(number: int) -> None:
-        name = f"s{number}"
+        name = f"s{first + number}"
         _later(world, invoke(name, exclusive(name) if number % 2 else service()))
-        world.effect(name, SIGNALED, keep_pending=True)
+        world.effect(name, waiting, keep_pending=True)
 
     _apply_many(world, count, make)
 
@@ -120,94 +121,128 @@ def _later(world: World, record: Record) -> None:
     world.apply(record, keep_pending=True)
 
 
-def nothing(world: World, name: str) -> None:
-    """No preparation."""
-
-
 @attrs.frozen
 class Step:
-    """prepare: brings the subject to where `act`, the step, can be taken."""
+    """act: the step. prepare: brings the subject to where it can be taken. Both get the subject's name and a number that is
+    used once. ends: the subject is gone afterwards.
+    """
 
-    act: Callable[[World, str], object]
-    prepare: Callable[[World, str], object] = nothing
+    act: Callable[[World, str, int], object]
+    prepare: Callable[[World, str, int], object] = lambda world, name, number: None
+    ends: bool = False
 
 
-def _output(world: World, name: str) -> None:
+def _id(number: int) -> int:
+    """A completion id with two free ones behind it."""
+    return FIRST_FREE + 3 * number
+
+
+def _output(world: World, name: str, number: int) -> None:
     world.effect(name, wire.output(MODERN))
 
 
-def _run(world: World, name: str) -> None:
-    world.effect(name, wire.run(FIRST_FREE))
+def _run(world: World, name: str, number: int) -> None:
+    world.effect(name, wire.run(_id(number)))
 
 
-def _sleep(world: World, name: str) -> None:
-    world.effect(name, wire.sleep(MODERN, world.now_ms, FIRST_FREE))
+def _propose(world: World, name: str, number: int) -> None:
+    world.effect(name, wire.propose(_id(number), Success(b"x")))
 
 
-def _suspend(world: World, name: str) -> None:
-    world.effect(name, SIGNALED)
+def _set_state(world: World, name: str, number: int) -> None:
+    world.effect(name, wire.set_state(MODERN, b"n", b"2"))
 
 
-def _sleep_and_call(world: World, name: str) -> None:
-    _sleep(world, name)
-    _call(world, name)
+def _get_state(world: World, name: str, number: int) -> None:
+    world.effect(name, wire.get_state(MODERN, b"n", _id(number)))
 
 
-def _call(world: World, name: str) -> None:
-    callee = invocation_id(f"{name}c")
-    world.effect(name, wire.call(MODERN, callee, service(), ids=(FIRST_FREE + 1, FIRST_FREE + 2)))
+def _sleep(world: World, name: str, number: int) -> None:
+    world.effect(name, wire.sleep(MODERN, world.now_ms, _id(number)))
 
 
-def _scheduled(world: World, name: str) -> None:
-    world.invoke(f"{name}t", service(), sink=None, execution_time_ms=world.now_ms)
+def _call(world: World, name: str, number: int) -> None:
+    callee = invocation_id(f"c{number}")
+    world.effect(name, wire.call(MODERN, callee, service(), ids=(_id(number) + 1, _id(number) + 2)))
 
 
-def _complete(world: World, name: str) -> None:
-    world.invoke(f"{name}r", service(), completion_retention_ms=50, journal_retention_ms=50)
-    world.effect(f"{name}r", pinned(wire.output(MODERN)), End())
+def _sleep_and_call(world: World, name: str, number: int) -> None:
+    _sleep(world, name, number)
+    _call(world, name, number)
 
 
-def _signal(world: World, name: str) -> None:
-    world.apply(SendSignal(invocation_id(name), "go", VOID))
+def _suspend(world: World, name: str, number: int) -> None:
+    world.effect(name, Suspended(Awaiting(Combinator.FIRST_COMPLETED, (), (), (f"go{number}",))))
 
 
-def _fire(world: World, name: str) -> None:
+def _signal(world: World, name: str, number: int) -> None:
+    world.apply(SendSignal(invocation_id(name), f"go{number}", VOID))
+
+
+def _suspend_and_signal(world: World, name: str, number: int) -> None:
+    """As `_suspend`, whose subject goes on for the next step."""
+    _suspend(world, name, number)
+    _signal(world, name, number)
+
+
+def _schedule(world: World, name: str, number: int) -> None:
+    world.invoke(f"n{number}", service(), sink=None, execution_time_ms=world.now_ms)
+
+
+def _fire(world: World, name: str, number: int) -> None:
     ((timer, _),) = world.tables.timers.read(None, 1)
     world.apply(TimerFired(timer))
 
 
+def _complete(world: World, name: str, number: int) -> None:
+    world.invoke(f"n{number}", service(), completion_retention_ms=50, journal_retention_ms=50)
+    world.effect(f"n{number}", pinned(wire.output(MODERN)), End())
+
+
+def _purge(world: World, name: str, number: int) -> None:
+    world.apply(Operate(invocation_id(f"n{number}"), Operation.PURGE))
+
+
+def _attach(world: World, name: str, number: int) -> None:
+    world.apply(Attach(invocation_id(name), IngressSink(number), block=False))
+
+
+def _terminate(kind: TerminateKind) -> Callable[[World, str, int], object]:
+    return lambda world, name, number: world.apply(Terminate(invocation_id(name), kind))
+
+
 STEPS = {
-    "invoke a service": Step(lambda world, name: world.invoke(f"{name}n", service())),
-    "invoke a new object": Step(lambda world, name: world.invoke(f"{name}n", exclusive(f"{name}n"))),
-    "invoke, to the inbox": Step(lambda world, name: world.invoke(f"{name}n", exclusive(name))),
-    "invoke, scheduled": Step(_scheduled),
-    "scheduled time has come": Step(_fire, _scheduled),
-    "join by the same id": Step(lambda world, name: world.invoke(name, exclusive(name), sink=None)),
-    "append: set state": Step(lambda world, name: world.effect(name, wire.set_state(MODERN, b"n", b"2"))),
-    "append: get state": Step(
-        lambda world, name: world.effect(name, wire.get_state(MODERN, b"n", FIRST_FREE))
+    "invoke a service": Step(lambda world, name, number: world.invoke(f"n{number}", service())),
+    "invoke a new object": Step(
+        lambda world, name, number: world.invoke(f"n{number}", exclusive(f"n{number}"))
     ),
+    "invoke, scheduled": Step(_schedule),
+    "scheduled time has come": Step(_fire, _schedule),
+    "purge": Step(_purge, _complete),
+    "join by the same id": Step(lambda world, name, number: world.invoke(name, exclusive(name), sink=None)),
+    "attach, no wait": Step(_attach),
+    "append: set state": Step(_set_state),
+    "append: get state": Step(_get_state),
     "append: sleep": Step(_sleep),
-    "append: call": Step(_call),
-    "run completion": Step(
-        lambda world, name: world.effect(name, wire.propose(FIRST_FREE, Success(b"x"))), _run
-    ),
     "timer fires": Step(_fire, _sleep),
+    "append: call": Step(_call),
+    "run completion": Step(_propose, _run),
     "signal to a running one": Step(_signal),
-    "suspend": Step(_suspend),
-    "resume": Step(_signal, _suspend),
-    "attach, no wait": Step(
-        lambda world, name: world.apply(Attach(invocation_id(name), IngressSink(9), block=False))
+    "suspend and resume": Step(_suspend_and_signal),
+    "cancel": Step(_terminate(TerminateKind.CANCEL)),
+    "invoke, to the inbox": Step(
+        lambda world, name, number: world.invoke(f"n{number}", exclusive(object_name(world, name)))
     ),
-    "cancel": Step(lambda world, name: world.apply(Terminate(invocation_id(name), TerminateKind.CANCEL))),
-    "end, inbox pop": Step(lambda world, name: world.effect(name, End()), _output),
-    "kill, inbox pop": Step(
-        lambda world, name: world.apply(Terminate(invocation_id(name), TerminateKind.KILL)), _sleep_and_call
-    ),
-    "purge": Step(
-        lambda world, name: world.apply(Operate(invocation_id(f"{name}r"), Operation.PURGE)), _complete
-    ),
+    "end, inbox pop": Step(lambda world, name, number: world.effect(name, End()), _output, ends=True),
+    "kill, inbox pop": Step(_terminate(TerminateKind.KILL), _sleep_and_call, ends=True),
 }
+
+
+def object_name(world: World, name: str) -> str:
+    key = world.stored(name).target.key
+    assert key is not None
+    return key
+
 
 AROUND: dict[str, Callable[[World, int], None]] = {
     "invocations": add_suspended,

@@ -65,9 +65,9 @@ def _costs(world: World, store: CountingStore, size: int, own: str | None = None
         start_subject(world, name)
         if own is not None:
             OWN[own](world, name, size)
-        step.prepare(world, name)
+        step.prepare(world, name, number)
         before = attrs.astuple(store.cost())
-        step.act(world, name)
+        step.act(world, name, number)
         after = attrs.astuple(store.cost())
         costs[title] = Cost(*(late - early for late, early in zip(after, before, strict=True)))
     return costs
