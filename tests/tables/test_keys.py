@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +30,15 @@ def test_golden_keys() -> None:
     assert (
         keys.timer_key(TimerKey(1, TimerKind.SLEEP, ID, 3)) == b"\0\0\0\0\0\0\0\x01\x02" + ID + b"\0\0\0\x03"
     )
+
+
+@pytest.mark.parametrize(("length", "held"), [(256, True), (257, False)])
+def test_only_short_object_keys_are_held_after_the_call(length: int, held: bool) -> None:
+    key = "".join(["\u00e9"] * length)
+    before = sys.getrefcount(key)
+    prefix = keys.object_prefix(b"12345678", "Svc", key)
+    assert prefix == b"12345678\x00\x03Svc" + (2 * length).to_bytes(4, "big") + key.encode()
+    assert (sys.getrefcount(key) > before) == held
 
 
 @given(timers, timers)

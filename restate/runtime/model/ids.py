@@ -30,6 +30,9 @@ CANCEL_SIGNAL = 1
 FIRST_AWAKEABLE_SIGNAL = 17
 SERVICE_BUCKETS = 512
 
+_LONGEST_CACHED = 256
+"""Characters or bytes. Clients choose the keys: with long ones a full cache would hold hundreds of megabytes."""
+
 
 class IdError(ValueError):
     """The text is not an id of the expected kind; str() is the message users see."""
@@ -125,16 +128,28 @@ def parse_awakeable_id(text: str) -> tuple[str, InvocationId, int]:
     return prefix, InvocationId(raw[:24]), int.from_bytes(raw[24:], "big")
 
 
-@lru_cache(maxsize=16384)
 def partition_key_of_key(key: str) -> bytes:
     """Partition key (8 bytes) of a modern object or workflow key."""
+    return _hash_key_cached(key) if len(key) <= _LONGEST_CACHED else _hash_key(key)
+
+
+def _hash_key(key: str) -> bytes:
     return xxhash.xxh3_64_digest(key.encode() + b"\xff")
 
 
-@lru_cache(maxsize=16384)
+_hash_key_cached = lru_cache(maxsize=16384)(_hash_key)
+
+
 def classic_partition_key(key: bytes) -> bytes:
     """Partition key (8 bytes) of a classic service key: the length is hashed before the bytes."""
+    return _hash_classic_key_cached(key) if len(key) <= _LONGEST_CACHED else _hash_classic_key(key)
+
+
+def _hash_classic_key(key: bytes) -> bytes:
     return xxhash.xxh3_64_digest(len(key).to_bytes(8, "little") + key)
+
+
+_hash_classic_key_cached = lru_cache(maxsize=16384)(_hash_classic_key)
 
 
 @lru_cache(maxsize=16384)

@@ -27,6 +27,7 @@ OUTBOX = "outbox"
 DEDUP = "dedup"
 SCHEMA = "schema"
 
+_LONGEST_CACHED = 256
 _TIMER = struct.Struct(">QB24sI")
 _NOTIFICATION = b"n"
 _COMMAND = b"c"
@@ -57,10 +58,19 @@ def key_part(key: str) -> bytes:
     return len(raw).to_bytes(4, "big") + raw
 
 
-@lru_cache(maxsize=4096)
 def object_prefix(partition_key: bytes, service: str, key: str) -> bytes:
     """Prefix of every row of one object; also the whole key of its lock. partition_key: 8 bytes, of the key."""
+    # Clients choose the key: with long ones a full cache would hold hundreds of megabytes.
+    if len(key) <= _LONGEST_CACHED:
+        return _object_prefix_cached(partition_key, service, key)
+    return _object_prefix(partition_key, service, key)
+
+
+def _object_prefix(partition_key: bytes, service: str, key: str) -> bytes:
     return partition_key + text_prefix(service) + key_part(key)
+
+
+_object_prefix_cached = lru_cache(maxsize=4096)(_object_prefix)
 
 
 def service_prefix(service: str, key: str | None) -> bytes:
