@@ -76,9 +76,10 @@ class Suspended(msgspec.Struct, frozen=True, array_like=True, tag="suspended", g
 
 
 class Paused(msgspec.Struct, frozen=True, array_like=True, tag="paused", gc=False):
-    """Retries are used up, or an operator or the SDK asked for a pause."""
+    """Retries are used up, or the SDK asked for a pause, or an operator did: asked. Then it may have been taken back."""
 
     error: Failure | None
+    asked: bool = False
 
 
 class End(msgspec.Struct, frozen=True, array_like=True, tag="end", gc=False):

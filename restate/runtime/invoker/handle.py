@@ -2,7 +2,14 @@
 
 from typing import Protocol
 
-from restate.runtime.engine.actions import AbortAttempt, AckCommand, JournalGrew, StartAttempt
+from restate.runtime.engine.actions import (
+    AbortAttempt,
+    AckCommand,
+    JournalGrew,
+    PauseAttempt,
+    ResumeAttempt,
+    StartAttempt,
+)
 
 
 class Invoker(Protocol):
@@ -22,4 +29,12 @@ class Invoker(Protocol):
 
     def grew(self, action: JournalGrew) -> None:
         """Show the attempt the journal up to a length, if that attempt still runs."""
+        ...
+
+    def pause(self, action: PauseAttempt) -> None:
+        """Ask the SDK to suspend; instead of trying again, propose that the invocation is paused."""
+        ...
+
+    def resume(self, action: ResumeAttempt) -> None:
+        """Forget `pause`; an attempt that waits for its next try begins now."""
         ...

@@ -3,8 +3,6 @@
 import logging
 import random
 
-import trio
-
 from restate.runtime.engine.records import AttemptEffect, Failed, Paused
 from restate.runtime.invoker.effects import Effects
 from restate.runtime.invoker.failure import AttemptFailure
@@ -31,7 +29,10 @@ class Retries:
         self._clock = clock
 
     async def again(self, run: Run, failure: AttemptFailure) -> bool:
-        """Wait for the next try and return True; or propose how the invocation ends or pauses and return False."""
+        """Wait for the next try and return True; or propose how the invocation ends or pauses and return False.
+
+        Does not wait when a pause is asked for, or as soon as it is.
+        """
         if failure.counted:
             run.failures += 1
         run.retries += 1
@@ -42,10 +43,17 @@ class Retries:
         if delay_ms is None:
             await self._give_up(run, failure, policy)
             return False
+        if run.pausing:
+            return True
         _report(run, failure, f"retrying in {delay_ms} ms", logging.WARNING)
-        with trio.CancelScope() as run.retry_now:
+        with run.retry_now:
             await self._clock.sleep_until(self._clock.now_ms() + delay_ms)
         return True
+
+    async def pause(self, run: Run, failure: AttemptFailure | None) -> None:
+        """Propose the pause that an operator asked for. failure: of the last attempt, None if there was none yet."""
+        error = None if failure is None else Failure(failure.status, failure.message)
+        await self._effects.propose(AttemptEffect(run.id, run.token, Paused(error, asked=True)))
 
     def _delay_ms(self, run: Run, failure: AttemptFailure, policy: RetryPolicy) -> int | None:
         if failure.behavior != "retry":

@@ -44,7 +44,8 @@ class Run:
     token: current until the terminal effect. visible: rows of the journal that are on disk and may be shown.
     failures: failed attempts in a row that count for the retry policy. retries: failed attempts since the last stored
     entry, which the SDK is told. has_output: the journal holds an Output. pinned: an append has carried the pin.
-    route: where the last attempt went, None before the first.
+    route: where the last attempt went, None before the first. pausing: an operator asked for a pause. retry_now: the
+    scope of the wait for the next try; cancelling it ends the wait, also ahead of time.
     """
 
     id: InvocationId
@@ -63,3 +64,4 @@ class Run:
     pinned: bool = False
     holds_slot: bool = False
     aborted: bool = False
+    pausing: bool = False

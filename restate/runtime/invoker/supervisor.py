@@ -1,13 +1,20 @@
 """Which invocations run now: the concurrency limit, the queue before it, and the retries of each."""
 
 import logging
-from collections import deque
 
 import trio
 
-from restate.runtime.engine.actions import AbortAttempt, AckCommand, JournalGrew, StartAttempt
+from restate.runtime.engine.actions import (
+    AbortAttempt,
+    AckCommand,
+    JournalGrew,
+    PauseAttempt,
+    ResumeAttempt,
+    StartAttempt,
+)
 from restate.runtime.invoker.effects import Effects
 from restate.runtime.invoker.failure import AttemptFailure
+from restate.runtime.invoker.queue import FairQueue
 from restate.runtime.invoker.retry import Retries
 from restate.runtime.invoker.run import Run
 from restate.runtime.invoker.task import AttemptTask
@@ -39,7 +46,7 @@ class Supervisor:
         self._reader = reader
         self._free = concurrency_limit
         self._runs: dict[InvocationId, Run] = {}
-        self._waiting: deque[Run] = deque()
+        self._waiting = FairQueue()
         self._draining = False
         self._idle = trio.Event()
 
@@ -72,6 +79,26 @@ class Supervisor:
         if run is not None and run.token == action.token:
             run.visible = max(run.visible, action.length)
             self._wake(run)
+
+    def pause(self, action: PauseAttempt) -> None:
+        run = self._runs.get(action.id)
+        if run is None or run.token != action.token:
+            return
+        run.pausing = True
+        if run.holds_slot:
+            run.retry_now.cancel()
+            self._wake(run)
+        else:
+            # It has not begun, and may wait long for its turn.
+            del self._runs[run.id]
+            run.aborted = True
+            self._nursery.start_soon(self._retries.pause, run, None)
+
+    def resume(self, action: ResumeAttempt) -> None:
+        run = self._runs.get(action.id)
+        if run is not None and run.token == action.token:
+            run.pausing = False
+            run.retry_now.cancel()
 
     # -- shutdown ------------------------------------------------------------------------------------------------
 
@@ -128,14 +155,17 @@ class Supervisor:
 
     async def _attempts(self, run: Run) -> None:
         """Attempt after attempt, until one ends with a terminal effect or the policy gives up."""
-        while True:
+        failure = None
+        while not run.pausing:
             failure = await self._attempt(run)
             if failure is None:
                 return
+            run.retry_now = trio.CancelScope()
             # A retry reads the journal anew: all that the failed attempt has reported must be in it, and on disk.
             await self._effects.settle()
             if not await self._may_retry(run, failure):
                 return
+        await self._retries.pause(run, failure)
 
     async def _may_retry(self, run: Run, failure: AttemptFailure) -> bool:
         """Wait for the next try; False when there will be none here, or none before the next start of the server."""
@@ -169,13 +199,13 @@ class Supervisor:
         return True
 
     def _wake(self, run: Run) -> None:
-        """Have everything sent to the SDK that it may see by now."""
+        """Have everything sent to the SDK that it may see by now; and, for a pause, have it asked to suspend."""
         stream = run.stream
         if (
             stream is not None
             and not stream.sending
             and not stream.closed
-            and (run.acks or stream.cursor < run.visible)
+            and (run.acks or stream.cursor < run.visible or run.pausing)
         ):
             stream.sending = True
             self._nursery.start_soon(self._send, run)
@@ -193,6 +223,8 @@ class Supervisor:
                 if data:
                     stream.touch()
                     await stream.exchange.send(data)
+            if run.pausing:
+                await stream.end_request()
         except ClientError:
             # The task that reads this stream meets the same error and decides what follows.
             log.debug("could not send to %s", format_invocation_id(run.id))

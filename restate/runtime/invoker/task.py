@@ -22,7 +22,12 @@ from restate.runtime.invoker.run import Run, Stream
 from restate.runtime.journal.output import Output
 from restate.runtime.model.clock import Clock
 from restate.runtime.model.duration import format_duration
-from restate.runtime.model.ids import classic_partition_key, format_invocation_id, partition_key_of_key
+from restate.runtime.model.ids import (
+    classic_partition_key,
+    format_invocation_id,
+    partition_key_of_key,
+    random_seed_of,
+)
 from restate.runtime.model.invocation import Pin
 from restate.runtime.model.target import Generation, HandlerType, Target
 from restate.runtime.net.client import Client, ClientError, Exchange
@@ -117,9 +122,7 @@ class AttemptTask:
             partial_state=partial,
             retry_count=run.retries,
             since_last_entry_ms=self._clock.now_ms() - max(run.last_stored_ms, record.modified_ms),
-            random_seed=int.from_bytes(run.id[16:24], "big")
-            if record.random_seed is None
-            else record.random_seed,
+            random_seed=random_seed_of(run.id) if record.random_seed is None else record.random_seed,
         )
         return attempt.start(info, rows)
 

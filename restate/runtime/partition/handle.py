@@ -23,7 +23,13 @@ from restate.runtime.engine.records import (
     ChangeSchema,
     CompleteAwakeable,
     Invoke,
+    Move,
+    Operate,
+    Operation,
+    PatchState,
     Record,
+    RestartAsNew,
+    Resume,
     SendSignal,
     Terminate,
     TerminateKind,
@@ -200,12 +206,48 @@ class Partition:
         """Complete a classic awakeable; return once that is durable. Raises Overloaded."""
         await self._offer_durably(CompleteAwakeable(invocation, index, result))
 
+    # -- operators -----------------------------------------------------------------------------------------------
+
     async def terminate(self, invocation: InvocationId, kind: TerminateKind) -> AdminOutcome:
         """Cancel or kill. Raises Overloaded."""
+        return await self._outcome(lambda request_id: Terminate(invocation, kind, request_id))
+
+    async def purge(self, invocation: InvocationId) -> AdminOutcome:
+        """Forget a completed invocation. Raises Overloaded."""
+        return await self._operate(invocation, Operation.PURGE)
+
+    async def purge_journal(self, invocation: InvocationId) -> AdminOutcome:
+        """Forget how a completed invocation got to its outcome. Raises Overloaded."""
+        return await self._operate(invocation, Operation.PURGE_JOURNAL)
+
+    async def pause(self, invocation: InvocationId) -> AdminOutcome:
+        """ACCEPTED: as soon as the handler waits. Raises Overloaded."""
+        return await self._operate(invocation, Operation.PAUSE)
+
+    async def resume(self, invocation: InvocationId, move: Move | None = None) -> AdminOutcome:
+        """Let it go on, or try again now. Raises Overloaded."""
+        return await self._outcome(lambda request_id: Resume(invocation, move, request_id))
+
+    async def restart_as_new(
+        self, invocation: InvocationId, new_id: InvocationId, last_index: int = 0, move: Move | None = None
+    ) -> AdminOutcome:
+        """Run a completed invocation again, as `new_id`. Raises Overloaded."""
+        return await self._outcome(
+            lambda request_id: RestartAsNew(invocation, new_id, last_index, move, request_id)
+        )
+
+    async def patch_state(self, patch: PatchState) -> None:
+        """Return once the patch is durable: applied, or in the inbox. Raises Overloaded."""
+        await self._offer_durably(patch)
+
+    async def _operate(self, invocation: InvocationId, operation: Operation) -> AdminOutcome:
+        return await self._outcome(lambda request_id: Operate(invocation, operation, request_id))
+
+    async def _outcome(self, record_of: Callable[[int], Record]) -> AdminOutcome:
         request_id = next(self._request_ids)
         waiter = self._outcomes[request_id] = _Waiter[AdminOutcome]()
         try:
-            self.offer(Terminate(invocation, kind, request_id))
+            self.offer(record_of(request_id))
             return await waiter.take()
         finally:
             del self._outcomes[request_id]
@@ -217,13 +259,8 @@ class Partition:
 
         When it returns True the new registry has been published in `schema`.
         """
-        request_id = next(self._request_ids)
-        waiter = self._outcomes[request_id] = _Waiter[AdminOutcome]()
-        try:
-            self.offer(ChangeSchema(expected_version, rows, request_id))
-            return await waiter.take() is AdminOutcome.DONE
-        finally:
-            del self._outcomes[request_id]
+        outcome = await self._outcome(lambda request_id: ChangeSchema(expected_version, rows, request_id))
+        return outcome is AdminOutcome.DONE
 
     async def barrier(self) -> None:
         """Return once everything that could be read before the call is on disk."""

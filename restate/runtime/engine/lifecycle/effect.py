@@ -101,8 +101,12 @@ def _suspend(turn: Turn, draft: Draft, effect: Suspended) -> None:
 
 
 def _pause(turn: Turn, draft: Draft, effect: Paused) -> None:
+    taken_back = effect.asked and not turn.attempts.is_pausing(draft.id)
     turn.attempts.end(draft.id)
-    draft.change(status=Status.PAUSED, pause_error=effect.error)
+    if taken_back:
+        run(turn, draft)
+    else:
+        draft.change(status=Status.PAUSED, pause_error=effect.error)
     turn.save(draft)
 
 
