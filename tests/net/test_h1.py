@@ -1,5 +1,8 @@
 """HTTP/1.0 and HTTP/1.1 as a client sees it."""
 
+import socket
+import struct
+
 import pytest
 import trio
 import trio.testing
@@ -399,6 +402,105 @@ async def test_a_client_that_leaves_is_connection_closed(caplog: pytest.LogCaptu
             await server.left_alone()
     assert caught == ["POST", "GET"]
     assert "Traceback" not in caplog.text
+
+
+POST = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi"
+
+
+class Patient:
+    """A handler that answers when it is told to, and counts those that were ended before."""
+
+    def __init__(self) -> None:
+        self.release = trio.Event()
+        self.begun = 0
+        self.ended = 0
+
+    async def __call__(self, request: Request, response: Response) -> None:
+        self.begun += 1
+        try:
+            await self.release.wait()
+        except trio.Cancelled:
+            self.ended += 1
+            raise
+        await response.send(200, [], await request.body(100))
+
+    async def has_begun(self) -> None:
+        with trio.fail_after(5):
+            while not self.begun:
+                await trio.testing.wait_all_tasks_blocked(0.002)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [POST, POST + POST, b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"],
+    ids=["keep-alive", "pipelined", "1.0", "close"],
+)
+async def test_the_handler_ends_when_its_client_has_left(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = Patient()
+    async with running(handler, Limits(tick=0.02)) as server:
+        async with await server.connect_h1() as peer:
+            await peer.send(sent)
+            await handler.has_begun()
+        await server.left_alone()
+        assert (handler.begun, handler.ended) == (1, 1)
+    assert not caplog.records
+
+
+async def test_the_handler_ends_when_its_client_has_left_with_a_reset() -> None:
+    handler = Patient()
+    async with running(handler, Limits(tick=0.02)) as server:
+        async with await server.connect_h1() as peer:
+            await peer.send(POST)
+            await handler.has_begun()
+            peer.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await server.left_alone()
+        assert handler.ended == 1
+
+
+async def test_a_client_that_ended_its_side_gets_its_answers() -> None:
+    handler = Patient()
+    async with running(handler, Limits(tick=0.01)) as server, await server.connect() as stream:
+        await stream.send_all(POST + POST[:-1] + b"o")
+        await stream.send_eof()
+        interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+        with trio.fail_after(5):
+            assert await stream.receive_some() == interim
+            await trio.sleep(0.05)  # several ticks
+            handler.release.set()
+            data = b""
+            while more := await stream.receive_some():
+                data += more
+    assert data.count(b"HTTP/1.1 ") == 2
+    assert data.count(b"200 OK") == 2
+    assert data.endswith(b"ho")
+    assert handler.ended == 0
+
+
+async def test_a_client_that_leaves_after_it_was_asked_is_noticed_too() -> None:
+    handler = Patient()
+    limits = Limits(tick=0.01, probe_interval=0.02)
+    async with running(handler, limits) as server:
+        async with await server.connect() as stream:
+            await stream.send_all(POST)
+            await stream.send_eof()
+            with trio.fail_after(5):
+                await stream.receive_some()
+            assert handler.ended == 0
+        await server.left_alone()
+        assert handler.ended == 1
+
+
+async def test_requests_that_wait_behind_a_long_one_are_answered() -> None:
+    handler = Patient()
+    async with running(handler, Limits(tick=0.01)) as server, await server.connect_h1() as peer:
+        await peer.send(POST + POST[:-2])
+        await handler.has_begun()
+        await trio.sleep(0.05)  # several ticks
+        await peer.send(b"ho" + POST)
+        handler.release.set()
+        assert [(await peer.response()).body for _ in range(3)] == [b"hi", b"ho", b"hi"]
 
 
 async def test_a_slow_reader_holds_up_the_handler() -> None:

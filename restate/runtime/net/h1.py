@@ -13,11 +13,12 @@ from restate.runtime.net.h1_request import H1Request, RequestParser
 from restate.runtime.net.h1_response import H1Response, refusal
 from restate.runtime.net.http import ConnectionClosed, Handler, MalformedBody, Peer, only_closed
 from restate.runtime.net.limits import Limits
-from restate.runtime.net.transport import Transport
+from restate.runtime.net.transport import Direction, Transport
 
 log = logging.getLogger("restate.net")
 
 PIPELINE_TURN = 16  # requests answered out of one read before other tasks get their turn
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FAILED = (500, [(b"content-type", b"text/plain")], b"Internal Server Error\n")
 
 
@@ -36,12 +37,35 @@ class H1Connection:
         self._head_deadline = math.inf  # of the head that is arriving
         self._idle = False  # between two requests: may be closed without harm
         self._draining = False
+        self._answering: H1Response | None = None  # by a handler that runs
+        self._watched: H1Response | None = None  # `_answering` of the last tick
+        self._next_probe = -math.inf  # Trio time before which the client is not asked whether it still waits
         self.send = transport.send
 
     def tick(self, now: float) -> None:
-        """Called every now and then: end the connection when the client has let us wait for too long."""
-        if now > self._deadline:
+        """Called every now and then: end the connection when the client has let us wait for too long, or has left."""
+        answering = self._answering
+        if now > self._deadline or (
+            answering is not None and answering is self._watched and self._left_alone(answering, now)
+        ):
             self._scope.cancel()
+        self._watched = answering
+
+    def _left_alone(self, response: H1Response, now: float) -> bool:
+        """Whether nobody waits any longer for this answer, whose handler has run for a while.
+
+        The end of the client's stream does not tell: it is there when the client has left, and when it only says that
+        it has no more requests. Many servers take it for the former. We ask, with an interim answer, which clients of
+        HTTP/1.1 skip: the system of one that has left resets the connection, which is seen at the next tick.
+        """
+        directions = self._transport.open_directions()
+        if directions is Direction.NONE:
+            return True
+        if directions is Direction.BOTH or response.started or now < self._next_probe:
+            return False
+        self._next_probe = now + self._limits.probe_interval
+        # HTTP/1.0 has no interim answers.
+        return response.request.http_version == "1.0" or not self._transport.send_now(_CONTINUE)
 
     def begin_drain(self) -> None:
         """Close after the request in progress, or now when there is none."""
@@ -82,10 +106,11 @@ class H1Connection:
     async def _exchange(self, request: H1Request) -> bool:
         """Answer one request. False: the connection cannot be used any longer."""
         self._head_deadline = math.inf
-        response = H1Response(self, request)
+        self._answering = response = H1Response(self, request)
         try:
             await self._handler(request, response)
         except MalformedBody as error:
+            self._answering = None
             if not response.started:
                 await self._refuse(400, str(error))
             return False
@@ -95,6 +120,7 @@ class H1Connection:
             log.exception("the handler of %s %r failed", request.method, request.target)
             if response.started:
                 return False
+        self._answering = None
         if not response.finished:
             if response.started:
                 log.error("the handler of %s %r left its answer unfinished", request.method, request.target)
@@ -127,7 +153,7 @@ class H1Connection:
         parser = self._parser
         if request.awaits_continue:
             request.awaits_continue = False
-            await self._transport.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await self._transport.send(_CONTINUE)
         barren = 0
         while not request.pending and not request.arrived:
             if parser.failure is not None:

@@ -47,13 +47,13 @@ def refusal(status: int, reason: str) -> bytes:
 class H1Response(Response):
     """The answer to one request. Nothing is buffered: a slow client holds up the handler."""
 
-    __slots__ = ("_chunked", "_connection", "_left", "_request", "closing")
+    __slots__ = ("_chunked", "_connection", "_left", "closing", "request")
 
     def __init__(self, connection: "H1Connection", request: H1Request) -> None:
         self.started = False
         self.finished = False
         self._connection = connection
-        self._request = request
+        self.request = request
         self._chunked = False
         self._left: int | None = None  # bytes of body that the declared content-length still allows
         self.closing = False  # the connection cannot be used after this answer
@@ -63,7 +63,7 @@ class H1Response(Response):
             head = self._begin(status, headers, b"")
         else:
             head = self._begin(status, headers, b"content-length: %d\r\n" % len(body))
-            if self._request.method != "HEAD":
+            if self.request.method != "HEAD":
                 head += body
         self.finished = True
         await self._connection.send(head)
@@ -76,7 +76,7 @@ class H1Response(Response):
         elif declared is not None:
             self._left = int(declared)
             framing = b"content-length: %d\r\n" % self._left
-        elif self._request.http_version == "1.1":
+        elif self.request.http_version == "1.1":
             self._chunked = True
             framing = b"transfer-encoding: chunked\r\n"
         else:
@@ -86,7 +86,7 @@ class H1Response(Response):
     async def write(self, data: bytes) -> None:
         if not self.started or self.finished:
             raise RuntimeError("expected write between start and finish")
-        if not data or self._request.method == "HEAD":
+        if not data or self.request.method == "HEAD":
             return
         if self._left is not None:
             self._left -= len(data)
@@ -98,7 +98,7 @@ class H1Response(Response):
         if not self.started or self.finished:
             raise RuntimeError("expected finish once, after start")
         self.finished = True
-        if self._request.method == "HEAD":
+        if self.request.method == "HEAD":
             return
         if self._chunked:
             await self._connection.send(b"0\r\n\r\n")
@@ -108,7 +108,7 @@ class H1Response(Response):
     def _begin(self, status: int, headers: Headers, framing: bytes) -> bytes:
         if self.started:
             raise RuntimeError("expected one answer, got a second one")
-        request = self._request
+        request = self.request
         closing = self.closing or self._connection.must_close(request)
         own = [framing] if framing else []
         if closing:

@@ -14,6 +14,9 @@ class Limits:
     head_timeout: float = 15.0  # from the first byte of an HTTP/1.1 head to its end
     body_timeout: float = 60.0  # between two pieces of a request body that a handler waits for
     write_timeout: float = 60.0  # the client takes not one byte for so long: it is gone
+    probe_interval: float = (
+        30.0  # an HTTP/1.1 client that has ended its side is asked so often if it still waits
+    )
     idle_timeout: float = 75.0  # HTTP/1.1 connection between two requests
     h2_idle_timeout: float = 600.0  # h2 connection without an open stream
     ping_after: float = 60.0  # h2 connection with open streams that has been silent for so long is pinged

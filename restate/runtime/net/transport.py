@@ -1,12 +1,24 @@
 """The bytes of one connection: a Trio stream without the checkpoints that a busy server does not need."""
 
 import contextlib
+import enum
+import select
 import socket
 from typing import Protocol
 
 import trio
 
 from restate.runtime.net.http import ConnectionClosed
+
+_ENDED = getattr(select, "POLLRDHUP", 0)  # Linux alone tells it apart from bytes to read
+
+
+class Direction(enum.Enum):
+    """Which directions of a connection are open, as far as the system knows."""
+
+    BOTH = "both"
+    ONLY_TO_CLIENT = "only to client"  # it has ended its side: it may be gone, or wait for our answer
+    NONE = "none"  # reset
 
 
 class Transport(Protocol):
@@ -17,6 +29,12 @@ class Transport(Protocol):
 
     async def send(self, data: bytes) -> None:
         """Hand over all of ``data``. Waits only while the client is slow. Raises ConnectionClosed."""
+
+    def open_directions(self) -> Direction:
+        """Look without reading and without waiting. Never raises."""
+
+    def send_now(self, data: bytes) -> bool:
+        """Hand over a few bytes, while no task sends. False: they did not fit, nothing can be sent. Never raises."""
 
     def send_eof(self) -> None:
         """Nothing more will be sent. Never raises."""
@@ -65,6 +83,24 @@ class SocketTransport:
                     raise ConnectionClosed(f"cannot send: {error}") from error
             if patience.cancelled_caught:
                 raise ConnectionClosed(f"the client took no byte for {self._write_timeout} s")
+
+    def open_directions(self) -> Direction:
+        if not _ENDED:
+            return Direction.BOTH  # the next write tells
+        poll = select.poll()
+        poll.register(self._sock, _ENDED)
+        # Unlike a look at the next bytes, this sees an end behind pipelined requests, and a reset behind an end.
+        events = poll.poll(0)
+        if not events:
+            return Direction.BOTH
+        broken = events[0][1] & (select.POLLERR | select.POLLHUP)
+        return Direction.NONE if broken else Direction.ONLY_TO_CLIENT
+
+    def send_now(self, data: bytes) -> bool:
+        try:
+            return self._sock.send(data) == len(data)
+        except OSError:
+            return False
 
     def send_eof(self) -> None:
         with contextlib.suppress(OSError):
