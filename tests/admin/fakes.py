@@ -10,7 +10,7 @@ from restate.runtime import config
 from restate.runtime.admin.app import build
 from restate.runtime.admin.parts import Parts
 from restate.runtime.engine.actions import AdminOutcome
-from restate.runtime.engine.records import TerminateKind
+from restate.runtime.engine.records import Move, PatchState, TerminateKind
 from restate.runtime.errors import DeploymentError
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.target import Generation
@@ -32,6 +32,8 @@ class FakePartition:
         self.conflicts = 0
         self.outcome = AdminOutcome.DONE
         self.terminated: list[tuple[InvocationId, TerminateKind]] = []
+        self.operated: list[tuple[object, ...]] = []
+        self.patched: list[PatchState] = []
 
     async def change_schema(
         self, expected_version: int, rows: tuple[tuple[bytes, bytes | None], ...]
@@ -48,6 +50,32 @@ class FakePartition:
     async def terminate(self, invocation: InvocationId, kind: TerminateKind) -> AdminOutcome:
         await trio.lowlevel.checkpoint()
         self.terminated.append((invocation, kind))
+        return self.outcome
+
+    async def purge(self, invocation: InvocationId) -> AdminOutcome:
+        return await self._operate("purge", invocation)
+
+    async def purge_journal(self, invocation: InvocationId) -> AdminOutcome:
+        return await self._operate("purge-journal", invocation)
+
+    async def pause(self, invocation: InvocationId) -> AdminOutcome:
+        return await self._operate("pause", invocation)
+
+    async def resume(self, invocation: InvocationId, move: Move | None = None) -> AdminOutcome:
+        return await self._operate("resume", invocation, move)
+
+    async def restart_as_new(
+        self, invocation: InvocationId, new_id: InvocationId, last_index: int = 0, move: Move | None = None
+    ) -> AdminOutcome:
+        return await self._operate("restart-as-new", invocation, new_id, last_index, move)
+
+    async def patch_state(self, patch: PatchState) -> None:
+        await trio.lowlevel.checkpoint()
+        self.patched.append(patch)
+
+    async def _operate(self, *operation: object) -> AdminOutcome:
+        await trio.lowlevel.checkpoint()
+        self.operated.append(operation)
         return self.outcome
 
 
@@ -103,13 +131,14 @@ def announce(*services: Service, generation: Generation | None = None, **fields:
 
 
 class Admin:
-    """One application with its fakes, and short ways to call it."""
+    """One application with its fakes, and short ways to call it. services: {invocation: the service that it calls}."""
 
     def __init__(
         self, *, settings: config.Admin | None = None, is_live: Callable[[str], bool] | None = None
     ) -> None:
         self.partition = FakePartition()
         self.discovery = FakeDiscovery()
+        self.services: dict[InvocationId, str] = {}
         self.parts = Parts(
             self.partition,
             self.discovery,
@@ -118,6 +147,7 @@ class Admin:
             CountingIds(),
             DEFAULTS,
             is_live or (lambda _service: False),
+            self.services.get,
             "http://127.0.0.1:8080/",
         )
         self.app: QuartTrio = build(self.parts)

@@ -55,6 +55,7 @@ async def test_delete_is_accepted_whatever_becomes_of_it(query: str, kind: Termi
         ("PATCH", "/invocations/nonsense/kill"),
         ("DELETE", "/invocations/nonsense"),
         ("DELETE", f"/invocations/{ID}?mode=other"),
+        ("DELETE", f"/invocations/{ID}?mode=KILL"),
     ],
 )
 async def test_what_cannot_be_read_is_a_bad_request(method: str, path: str) -> None:
@@ -63,6 +64,14 @@ async def test_what_cannot_be_read_is_a_bad_request(method: str, path: str) -> N
     assert status == 400
     assert body["restate_code"] is None
     assert admin.partition.terminated == []
+
+
+@pytest.mark.parametrize("mode", ["purge", "Purge"])
+async def test_delete_purges_too(mode: str) -> None:
+    admin = Admin()
+    admin.partition.outcome = AdminOutcome.NOT_COMPLETED
+    assert await admin.call("DELETE", f"/invocations/{ID}?mode={mode}") == (202, None)
+    assert admin.partition.operated == [("purge", parse_invocation_id(ID))]
 
 
 async def test_a_malformed_id_has_the_message_of_upstream() -> None:

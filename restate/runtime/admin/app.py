@@ -7,11 +7,13 @@ from quart import Blueprint, Response, g
 from quart_trio import QuartTrio
 
 from restate.runtime.admin.answer import empty_response, json_response
+from restate.runtime.admin.batches import add_batch_routes
 from restate.runtime.admin.deployments import add_deployment_routes
 from restate.runtime.admin.errors import Refusal, add_error_handlers
 from restate.runtime.admin.invocations import add_invocation_routes
 from restate.runtime.admin.parts import Parts
 from restate.runtime.admin.services import add_service_routes
+from restate.runtime.admin.state import add_state_routes
 
 PREFIXED_VERSIONS = (2, 3, 4)
 
@@ -42,7 +44,9 @@ def _blueprint(parts: Parts, version: int | None) -> Blueprint:
     blueprint = Blueprint("unversioned" if version is None else f"v{version}", __name__)
     add_deployment_routes(blueprint, parts, version)
     add_service_routes(blueprint, parts, version)
+    add_state_routes(blueprint, parts, version)
     add_invocation_routes(blueprint, parts)
+    add_batch_routes(blueprint, parts)
 
     async def version_answer() -> Response:
         return json_response(

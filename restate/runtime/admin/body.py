@@ -48,9 +48,49 @@ def _read_map(value: Any, _: Any) -> dict[str, str]:
     return value
 
 
+@attrs.frozen
+class KeyText:
+    """The key of an object; None if the body has `{}`, as clients write it that have no text for a singleton."""
+
+    text: str | None
+
+
+def _read_key(value: Any, _: Any) -> KeyText:
+    if value == {}:
+        return KeyText(None)
+    if type(value) is not str:
+        raise ValueError(f"expected a string, got {_JSON_NAMES.get(type(value), 'null')}")
+    return KeyText(value)
+
+
+def _read_bytes_map(value: Any, _: Any) -> dict[str, bytes]:
+    if type(value) is not dict:
+        raise ValueError(f"expected an object, got {_JSON_NAMES.get(type(value), 'null')}")
+    return {name: _read_bytes(name, content) for name, content in value.items()}
+
+
+def _read_bytes(name: str, value: Any) -> bytes:
+    """A text, or an array of numbers."""
+    if type(value) is str:
+        return value.encode()
+    if type(value) is list and all(type(number) is int and 0 <= number <= 255 for number in value):
+        return bytes(value)
+    raise ValueError(f"expected a string or an array of numbers 0 to 255 for {name!r}")
+
+
+def _read_texts(value: Any, _: Any) -> list[str]:
+    if type(value) is not list or not all(type(text) is str for text in value):
+        raise ValueError("expected an array of strings")
+    return value
+
+
 _converter.register_structure_hook(bool, _strictly(bool))
 _converter.register_structure_hook(str, _strictly(str))
+_converter.register_structure_hook(KeyText, _read_key)
 _converter.register_structure_hook_func(_is_text_map, _read_map)
+# Of the hooks that fit, the last one counts.
+_converter.register_structure_hook_func(lambda kind: kind == dict[str, bytes], _read_bytes_map)
+_converter.register_structure_hook_func(lambda kind: kind == list[str], _read_texts)
 
 
 async def read_body(model: type[T]) -> T:

@@ -1,64 +1,72 @@
-"""/invocations: cancel and kill."""
+"""/invocations: what operators do with one invocation."""
+
+from functools import partial
 
 from quart import Blueprint, Response, request
 
-from restate.runtime.admin.answer import empty_response
+from restate.runtime.admin.answer import empty_response, json_response
 from restate.runtime.admin.errors import Refusal
+from restate.runtime.admin.operations import (
+    NAMES,
+    Operations,
+    Options,
+    read_deployment,
+    read_invocation_id,
+)
 from restate.runtime.admin.parts import Parts
-from restate.runtime.engine.actions import AdminOutcome
-from restate.runtime.engine.records import TerminateKind
-from restate.runtime.model.ids import IdError, InvocationId, parse_invocation_id
+from restate.runtime.model.ids import format_invocation_id
 
-# The old form of the route takes the names in both cases.
-_MODES = {
-    "cancel": TerminateKind.CANCEL,
-    "Cancel": TerminateKind.CANCEL,
-    "kill": TerminateKind.KILL,
-    "Kill": TerminateKind.KILL,
-}
+_MODES = ("cancel", "kill", "purge")
+_MAX_INDEX = 2**32 - 1
 
 
 def add_invocation_routes(blueprint: Blueprint, parts: Parts) -> None:
-    routes = _Routes(parts)
-    for method, rule, view in (
-        ("PATCH", "/invocations/<invocation>/cancel", routes.cancel),
-        ("PATCH", "/invocations/<invocation>/kill", routes.kill),
-        ("DELETE", "/invocations/<invocation>", routes.delete),
-    ):
-        blueprint.add_url_rule(rule, f"{method} {rule}", view, methods=[method])
+    routes = _Routes(Operations(parts))
+    for name in sorted(NAMES):
+        rule = f"/invocations/<invocation>/{name}"
+        blueprint.add_url_rule(rule, f"PATCH {rule}", partial(routes.operate, name), methods=["PATCH"])
+    rule = "/invocations/<invocation>"
+    blueprint.add_url_rule(rule, f"DELETE {rule}", routes.delete, methods=["DELETE"])
 
 
 class _Routes:
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
 
-    async def cancel(self, invocation: str) -> Response:
-        return await self._terminate(invocation, TerminateKind.CANCEL)
-
-    async def kill(self, invocation: str) -> Response:
-        return await self._terminate(invocation, TerminateKind.KILL)
+    async def operate(self, name: str, invocation: str) -> Response:
+        done = await self._operations.perform(name, read_invocation_id(invocation), _options(name))
+        if done.new_id is not None:
+            return json_response({"new_invocation_id": format_invocation_id(done.new_id)})
+        return empty_response(202 if done.accepted else 200)
 
     async def delete(self, invocation: str) -> Response:
-        """The old form of both: what became of it is not told."""
+        """The old form of three of them: what became of it is not told."""
         mode = request.args.get("mode", "cancel")
-        if mode not in _MODES:
+        # It takes the names in both cases.
+        if mode.lower() not in _MODES or mode[1:] != mode[1:].lower():
             raise Refusal(
-                400, f"Failed to deserialize query string: mode: expected cancel or kill, got {mode[:50]!r}"
+                400,
+                f"Failed to deserialize query string: mode: expected {', '.join(_MODES[:-1])} or {_MODES[-1]},"
+                f" got {mode[:50]!r}",
             )
-        await self._parts.partition.terminate(_invocation_id(invocation), _MODES[mode])
+        try:
+            await self._operations.perform(mode.lower(), read_invocation_id(invocation))
+        except Refusal as refusal:
+            if refusal.status not in (404, 409):
+                raise
         return empty_response(202)
 
-    async def _terminate(self, invocation: str, kind: TerminateKind) -> Response:
-        outcome = await self._parts.partition.terminate(_invocation_id(invocation), kind)
-        if outcome is AdminOutcome.NOT_FOUND:
-            raise Refusal(404, f"The requested invocation '{invocation}' does not exist")
-        if outcome is AdminOutcome.ALREADY_COMPLETED:
-            raise Refusal(409, f"The invocation '{invocation}' was already completed.")
-        return empty_response(202 if outcome is AdminOutcome.ACCEPTED else 200)
+
+def _options(name: str) -> Options:
+    default = "latest" if name == "restart-as-new" else "keep"
+    deployment = read_deployment(request.args.get("deployment", default), "query parameter")
+    return Options(deployment, _index(request.args.get("from", "0")))
 
 
-def _invocation_id(text: str) -> InvocationId:
-    try:
-        return parse_invocation_id(text)
-    except IdError as error:
-        raise Refusal(400, f"The request field 'invocation_id' is invalid. Reason: {error}") from None
+def _index(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:11]) <= _MAX_INDEX):
+        raise Refusal(
+            400,
+            f"Failed to deserialize query string: from: expected a number, 0 to {_MAX_INDEX}, got {text[:50]!r}",
+        )
+    return int(text)

@@ -8,7 +8,7 @@ import trio
 
 from restate.runtime import config
 from restate.runtime.engine.actions import AdminOutcome
-from restate.runtime.engine.records import TerminateKind
+from restate.runtime.engine.records import Move, PatchState, TerminateKind
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.schema.options import Defaults
@@ -28,6 +28,20 @@ class PartitionHandle(Protocol):
 
     async def terminate(self, invocation: InvocationId, kind: TerminateKind) -> AdminOutcome: ...
 
+    async def purge(self, invocation: InvocationId) -> AdminOutcome: ...
+
+    async def purge_journal(self, invocation: InvocationId) -> AdminOutcome: ...
+
+    async def pause(self, invocation: InvocationId) -> AdminOutcome: ...
+
+    async def resume(self, invocation: InvocationId, move: Move | None = None) -> AdminOutcome: ...
+
+    async def restart_as_new(
+        self, invocation: InvocationId, new_id: InvocationId, last_index: int = 0, move: Move | None = None
+    ) -> AdminOutcome: ...
+
+    async def patch_state(self, patch: PatchState) -> None: ...
+
 
 class DiscoveryHandle(Protocol):
     """The side of `discovery.handle.Discovery` that admin sees."""
@@ -39,7 +53,9 @@ class DiscoveryHandle(Protocol):
 
 @attrs.frozen
 class Parts:
-    """Handles and settings. is_live: whether a service has an invocation that has not ended. ingress_url: for clients."""
+    """Handles and settings. is_live: whether a service has an invocation that has not ended. service_of: the service that
+    an invocation calls, None if there is no such invocation. ingress_url: for clients.
+    """
 
     partition: PartitionHandle
     discovery: DiscoveryHandle
@@ -48,4 +64,5 @@ class Parts:
     ids: IdSource
     defaults: Defaults
     is_live: Callable[[str], bool]
+    service_of: Callable[[InvocationId], str | None]
     ingress_url: str

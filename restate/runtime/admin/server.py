@@ -21,6 +21,7 @@ from restate.runtime.admin.app import build
 from restate.runtime.admin.parts import DiscoveryHandle, PartitionHandle, Parts
 from restate.runtime.config import Config
 from restate.runtime.model.clock import Clock, IdSource
+from restate.runtime.model.ids import InvocationId
 from restate.runtime.schema.options import DEFAULTS, Defaults
 
 log = logging.getLogger("restate.admin")
@@ -81,12 +82,14 @@ async def serve(
     shutdown: trio.Event,
     defaults: Defaults = DEFAULTS,
     is_live: Callable[[str], bool] = lambda _service: True,
+    service_of: Callable[[InvocationId], str | None] = lambda _invocation: None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `shutdown`, then at most for a few seconds more; cancelled, end at once. Closes `socket`.
 
     socket: bound, listening, non-blocking. ingress_port: for the address that clients are told. is_live: whether a
     service has an invocation that has not ended; only asked before a service name changes its generation.
+    service_of: the service that an invocation calls.
     """
     parts = Parts(
         partition,
@@ -96,6 +99,7 @@ async def serve(
         ids,
         defaults,
         is_live,
+        service_of,
         config.ingress.advertised_endpoint or f"http://127.0.0.1:{ingress_port}/",
     )
     server_config = _ServerConfig()

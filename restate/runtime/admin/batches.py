@@ -1,0 +1,85 @@
+"""/internal/invocations_batch_operations: one operation on many invocations, as the official web pages do it."""
+
+from functools import partial
+
+import attrs
+import trio
+from quart import Blueprint, Response
+
+from restate.runtime.admin.answer import json_response
+from restate.runtime.admin.body import read_body
+from restate.runtime.admin.errors import Refusal
+from restate.runtime.admin.operations import NAMES, Done, Operations, Options, read_deployment
+from restate.runtime.admin.parts import Parts
+from restate.runtime.admin.views import Json
+from restate.runtime.model.ids import IdError, InvocationId, format_invocation_id, parse_invocation_id
+from restate.runtime.partition.handle import Overloaded
+
+_MAX_SIZE = 1000
+
+
+@attrs.frozen
+class Batch:
+    """The body. deployment: as in the routes for one; for resume and restart."""
+
+    invocation_ids: list[str]
+    deployment: str | None = None
+
+
+def add_batch_routes(blueprint: Blueprint, parts: Parts) -> None:
+    routes = _Routes(Operations(parts))
+    for name in sorted(NAMES):
+        rule = f"/internal/invocations_batch_operations/{name}"
+        blueprint.add_url_rule(rule, f"POST {rule}", partial(routes.operate, name), methods=["POST"])
+
+
+class _Routes:
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    async def operate(self, name: str) -> Response:
+        """Each invocation on its own: that some are refused is no error."""
+        body = await read_body(Batch)
+        if len(body.invocation_ids) > _MAX_SIZE:
+            raise Refusal(
+                400, f"Batch size {len(body.invocation_ids)} exceeds maximum allowed size of {_MAX_SIZE}"
+            )
+        invocations = [_read_id(text) for text in body.invocation_ids]
+        default = "latest" if name == "restart-as-new" else "keep"
+        options = Options(read_deployment(body.deployment or default, "request field"))
+        # In the order of the request, whichever is done first.
+        results: list[Done | str] = [""] * len(invocations)
+
+        async def perform(place: int, invocation: InvocationId) -> None:
+            try:
+                results[place] = await self._operations.perform(name, invocation, options)
+            except (Refusal, Overloaded) as error:
+                results[place] = error.message
+
+        async with trio.open_nursery() as nursery:
+            for place, invocation in enumerate(invocations):
+                nursery.start_soon(perform, place, invocation)
+        return json_response(_answer(body.invocation_ids, results))
+
+
+def _read_id(text: str) -> InvocationId:
+    try:
+        return parse_invocation_id(text)
+    except IdError as error:
+        raise Refusal(
+            422, f"Failed to deserialize the JSON body into the target type: invocation_ids: {error}"
+        ) from None
+
+
+def _answer(ids: list[str], results: list[Done | str]) -> Json:
+    succeeded: list[Json | str] = []
+    failed: list[Json] = []
+    for text, result in zip(ids, results, strict=True):
+        if isinstance(result, str):
+            failed.append({"invocation_id": text, "error": result})
+        elif result.new_id is not None:
+            new_text = format_invocation_id(result.new_id)
+            succeeded.append({"old_invocation_id": text, "new_invocation_id": new_text})
+        else:
+            succeeded.append(text)
+    return {"succeeded": succeeded, "failed": failed}
