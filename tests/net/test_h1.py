@@ -271,7 +271,9 @@ async def test_head_gets_the_length_without_the_body() -> None:
 
     async with running(handler) as server, await server.connect() as stream:
         await stream.send_all(b"HEAD / HTTP/1.1\r\nhost: a\r\n\r\n")
-        assert await stream.receive_some() == b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
+        data = bytes(await stream.receive_some())
+    assert data.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert data.endswith(b"\r\ncontent-length: 5\r\n\r\n")
 
 
 @pytest.mark.parametrize("status", [204, 304])
@@ -304,7 +306,9 @@ async def test_an_answer_in_pieces_is_chunked() -> None:
 async def test_an_answer_in_pieces_to_http_1_0_ends_with_the_connection() -> None:
     async with running(stream_three) as server, await server.connect_h1() as peer:
         await peer.send(b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
-        assert await peer.until_closed() == b"HTTP/1.1 200 OK\r\na: b\r\nconnection: close\r\n\r\nonetwothree"
+        data = await peer.until_closed()
+    assert data.startswith(b"HTTP/1.1 200 OK\r\na: b\r\n")
+    assert data.endswith(b"\r\nconnection: close\r\n\r\nonetwothree")
 
 
 async def test_a_declared_length_is_kept() -> None:

@@ -84,7 +84,8 @@ class Answer:
     """A response as a peer saw it."""
 
     status: int = 0
-    headers: dict[bytes, bytes] = attrs.field(factory=dict)
+    headers: dict[bytes, bytes] = attrs.field(factory=dict)  # without the dates
+    dates: list[bytes] = attrs.field(factory=list)
     pieces: list[bytes] = attrs.field(factory=list)  # of the body
     trailers: dict[bytes, bytes] = attrs.field(factory=dict)
     ended: bool = False
@@ -151,7 +152,10 @@ class H1Peer:
         self._answers.append(Answer())
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._answers[-1].headers[name] = value
+        if name == b"date":
+            self._answers[-1].dates.append(value)
+        else:
+            self._answers[-1].headers[name] = value
 
     def on_headers_complete(self) -> None:
         self._answers[-1].status = self._parser.get_status_code()
@@ -284,7 +288,8 @@ class H2Peer:
         match event:
             case h2.events.ResponseReceived():
                 answer = self.answers[event.stream_id]
-                answer.headers = dict(event.headers)
+                answer.headers = {name: value for name, value in event.headers if name != b"date"}
+                answer.dates = [value for name, value in event.headers if name == b"date"]
                 answer.status = int(answer.headers.pop(b":status"))
             case h2.events.TrailersReceived():
                 self.answers[event.stream_id].trailers = dict(event.headers)

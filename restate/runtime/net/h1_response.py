@@ -3,6 +3,7 @@
 import http
 from typing import TYPE_CHECKING
 
+from restate.runtime.net.date import http_date
 from restate.runtime.net.h1_request import H1Request
 from restate.runtime.net.http import FRAMING_HEADERS, Headers, Response
 
@@ -26,9 +27,10 @@ def _status_line(status: int) -> bytes:
 
 
 def _head(status: int, headers: Headers, *own: bytes) -> bytes:
-    """The head, with our own complete header lines last. Raises ValueError for a value that would end its line."""
+    """The head, with the date and our own complete header lines last. Raises ValueError for a value that would end its line."""
     lines = [_status_line(status)]
     lines += [b"%b: %b\r\n" % header for header in headers if header[0] not in FRAMING_HEADERS]
+    lines.append(b"date: %b\r\n" % http_date())
     lines += own
     head = b"".join(lines)
     # Each line has one end: more of them are injected ones.

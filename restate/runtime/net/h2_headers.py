@@ -7,6 +7,7 @@ import re
 
 import attrs
 
+from restate.runtime.net.date import http_date
 from restate.runtime.net.http import FRAMING_HEADERS, Headers
 
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch
@@ -79,12 +80,16 @@ def check_trailers(block: list[tuple[bytes, bytes]]) -> None:
         check_field(name, value)
 
 
-def outgoing(status: int, headers: Headers) -> Headers:
-    """The block of an answer. Raises ValueError for a header that would make it malformed."""
+def answer_head(status: int, headers: Headers) -> Headers:
+    """The first block of an answer. Raises ValueError for a status or a header that would make it malformed."""
     if not 200 <= status <= 999:
         raise ValueError(f"expected a final status of three digits, got {status}")
-    block = [(b":status", b"%d" % status)]
-    block += [field for field in headers if field[0] not in FRAMING_HEADERS]
+    return [(b":status", b"%d" % status), *outgoing(headers), (b"date", http_date())]
+
+
+def outgoing(headers: Headers) -> Headers:
+    """The fields that may be sent. Raises ValueError for one that would make the block malformed."""
+    block = [field for field in headers if field[0] not in FRAMING_HEADERS]
     for _, value in block:
         if _BAD_VALUE(value):
             raise ValueError(f"expected header values without line ends and zero bytes, got {headers!r}")

@@ -13,7 +13,7 @@ from hyperframe.frame import GoAwayFrame
 
 from restate.runtime.net import _h2
 from restate.runtime.net.budget import Budget
-from restate.runtime.net.h2_headers import MalformedHead, check_trailers, parse_head
+from restate.runtime.net.h2_headers import MalformedHead, answer_head, check_trailers, parse_head
 from restate.runtime.net.h2_stream import H2Request, H2Response, H2Stream
 from restate.runtime.net.http import ConnectionClosed, Handler, Headers, Peer, only_closed
 from restate.runtime.net.limits import Limits
@@ -247,7 +247,8 @@ class H2Connection:
 
     def _refuse(self, stream_id: int, status: int, reason: str) -> None:
         """Answer without a handler, and without regard to the window: so the reason is a header."""
-        block = [(b":status", b"%d" % status), (b"content-length", b"0"), (b"x-refused", reason.encode())]
+        block = answer_head(status, [(b"x-refused", reason.encode())])
+        block.append((b"content-length", b"0"))
         try:
             self._h2.send_headers(stream_id, block, end_stream=True)
         except _GONE:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from restate.runtime.net.h2_headers import outgoing
+from restate.runtime.net.h2_headers import answer_head, outgoing
 from restate.runtime.net.http import ConnectionClosed, Headers, Request, Response
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class H2Response(Response):
         self._bodyless = stream.request.method == "HEAD"
 
     async def send(self, status: int, headers: Headers, body: bytes = b"") -> None:
-        block = outgoing(status, headers)
+        block = answer_head(status, headers)
         # An answer of gRPC without messages is its trailers, in which a length has no place.
         if status not in _BODYLESS and not any(name == b"grpc-status" for name, _ in headers):
             block.append((b"content-length", b"%d" % len(body)))
@@ -100,7 +100,7 @@ class H2Response(Response):
             await self._data(body, end=True)
 
     async def start(self, status: int, headers: Headers) -> None:
-        block = outgoing(status, headers)
+        block = answer_head(status, headers)
         block += [field for field in headers if field[0] == b"content-length"]
         self._bodyless = self._bodyless or status in _BODYLESS
         self._head(block, end=False)
@@ -116,7 +116,7 @@ class H2Response(Response):
             raise RuntimeError("expected finish once, after start")
         self.finished = True
         if trailers:
-            self._stream.connection.send_headers(self._stream, outgoing(200, trailers)[1:], end=True)
+            self._stream.connection.send_headers(self._stream, outgoing(trailers), end=True)
         else:
             self._stream.connection.send_data(self._stream, b"", end=True)
 
