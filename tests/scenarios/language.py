@@ -4,6 +4,7 @@
     a set n 5                                         the current attempt of `a` appends a command
     a@1 end                                           attempt 1 of `a` reports; it may be stale
     time 6000                                         the clock shows 6000, and what is due by then fires
+    patch Counter/k n:5 knows=n:4                     the state of an object is replaced, if it is what `knows` says
     restart                                           a new process over the same store
 
 Actions come first, then rows: `+` written, `-` deleted (a journal in one line). Indexes that mirror other rows (`run`, `inv_svc`, `jidx`) and
@@ -14,6 +15,7 @@ from collections.abc import Callable
 
 from restate.runtime.engine import actions as act
 from restate.runtime.engine import records as rec
+from restate.runtime.engine.lifecycle.patch import state_version
 from restate.runtime.engine.machine import Machine
 from restate.runtime.journal.catalog import kind_of
 from restate.runtime.model.ids import InvocationId
@@ -32,6 +34,7 @@ from restate.runtime.model.target import Generation, HandlerType, ServiceType, T
 from restate.runtime.model.timer import TimerKey, TimerKind
 from restate.runtime.storage.api import Write
 from restate.runtime.tables import keys, rows
+from restate.runtime.tables.api import DeleteUpTo
 from tests.engine import commands as wire
 from tests.engine.world import PIN, World, invocation_id, name_of
 
@@ -127,6 +130,26 @@ class Scenario:
     def _do_purge_journal(self, words: list[str], options: dict[str, str]) -> list[act.Action]:
         return self._operate(words[0], rec.Operation.PURGE_JOURNAL, options)
 
+    def _do_pause(self, words: list[str], options: dict[str, str]) -> list[act.Action]:
+        return self._operate(words[0], rec.Operation.PAUSE, options)
+
+    def _do_resume(self, words: list[str], options: dict[str, str]) -> list[act.Action]:
+        request = _number(options.get("admin"))
+        return self._world.apply(rec.Resume(invocation_id(words[0]), _move(options), request))
+
+    def _do_restart_as_new(self, words: list[str], options: dict[str, str]) -> list[act.Action]:
+        old, new = (invocation_id(name) for name in words)
+        if old in self._targets:
+            self._targets[new] = self._targets[old]
+        last_index, request = int(options.get("from", "0")), _number(options.get("admin"))
+        return self._world.apply(rec.RestartAsNew(old, new, last_index, _move(options), request))
+
+    def _do_patch(self, words: list[str], options: dict[str, str]) -> list[act.Action]:
+        service, key = words[0].split("/")
+        known = options.get("knows")
+        version = None if known is None else state_version(_state(known.split(",") if known else []))
+        return self._world.apply(rec.PatchState(Generation.MODERN, service, key, _state(words[1:]), version))
+
     def _operate(self, name: str, operation: rec.Operation, options: dict[str, str]) -> list[act.Action]:
         return self._world.apply(rec.Operate(invocation_id(name), operation, _number(options.get("admin"))))
 
@@ -173,6 +196,7 @@ class Scenario:
             "end": rec.End,
             "fail": lambda: rec.Failed(_failure(words[0])),
             "pause": lambda: rec.Paused(_failure(words[0]) if words else None),
+            "paused-as-asked": lambda: rec.Paused(_failure(words[0]), asked=True),
             "suspend": lambda: rec.Suspended(_awaiting(words)),
             "get": lambda: wire.get_state(generation, words[0].encode(), first),
             "get-eager": lambda: wire.get_eager_state(generation, words[0].encode(), words[1].encode()),
@@ -243,6 +267,22 @@ def _number(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
+def _move(options: dict[str, str]) -> rec.Move | None:
+    """`on=dp_2`, `latest=dp_2`, `on=-` for a deployment that is not there; speaks=5-7 are its protocol versions."""
+    name = options.get("on", options.get("latest"))
+    if name is None:
+        return None
+    low, _, high = options.get("speaks", "5-7").partition("-")
+    return rec.Move(None if name == "-" else name, "latest" in options, int(low), int(high))
+
+
+def _state(pairs: list[str]) -> tuple[tuple[bytes, bytes], ...]:
+    """From `name:value`."""
+    return tuple(
+        sorted((name.encode(), value.encode()) for name, _, value in (p.partition(":") for p in pairs))
+    )
+
+
 def _key(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
@@ -306,6 +346,8 @@ def _action(action: act.Action) -> str:
             return f"AckCommand {name_of(invocation)}@{token} command={index}"
         case act.JournalGrew(id=invocation, token=token, length=length):
             return f"JournalGrew {name_of(invocation)}@{token} length={length}"
+        case act.PauseAttempt(id=invocation, token=token) | act.ResumeAttempt(id=invocation, token=token):
+            return f"{type(action).__name__} {name_of(invocation)}@{token}"
         case act.SetTimer(key=key) | act.UnsetTimer(key=key):
             return f"{type(action).__name__} {_timer(key)}"
         case act.IngressReply(
@@ -324,6 +366,8 @@ def _action(action: act.Action) -> str:
             return f"AdminReply request={request} {done.value}"
         case act.PublishSchema(version=version, rows=changed):
             return f"PublishSchema version={version} rows={len(changed)}"
+        case act.PauseAttempt(id=invocation) | act.ResumeAttempt(id=invocation):
+            return f"{type(action).__name__} {name_of(invocation)}"
         case act.DrainLater():
             return "DrainLater"
 
@@ -363,7 +407,11 @@ def _journal(
 _SHOWN = (keys.INV, keys.JOURNAL, keys.LOCK, keys.INBOX, keys.STATE, keys.PROMISE, keys.TIMERS, keys.OUTBOX)
 
 
-def _row(table: str, key: bytes, value: bytes | None, targets: dict[InvocationId, Target]) -> str:
+def _row(
+    table: str, key: bytes, value: bytes | DeleteUpTo | None, targets: dict[InvocationId, Target]
+) -> str:
+    if isinstance(value, DeleteUpTo):
+        return f"- {table} of {name_of(InvocationId(key[:24]))}"
     sign = "-" if value is None else "+"
     return f"{sign} {_named(table, key, value, targets)}"
 
@@ -390,7 +438,7 @@ def _named(table: str, key: bytes, value: bytes | None, targets: dict[Invocation
         return f"lock {place}" + ("" if value is None else f": {name_of(rows.decode_invocation_id(value))}")
     if table == keys.INBOX:
         entry = None if value is None else rows.decode_inbox_entry(value)
-        who = f": {name_of(entry)}" if isinstance(entry, bytes) else ""
+        who = f": {name_of(entry)}" if isinstance(entry, bytes) else ": patch" if entry else ""
         return f"inbox {place} {int.from_bytes(rest, 'big')}{who}"
     if table == keys.STATE:
         shown = "" if value is None else f" = {_text(rows.decode_bytes(value))}"

@@ -21,6 +21,7 @@ from restate.runtime.net.http import ConnectionClosed, Request, Response
 from restate.runtime.net.listener import bind, serve
 from tests.support.sdk_peer import Heard, SdkPeer
 
+ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20  # seconds of real time until a test fails
 FREE_PORTS = {f"RESTATE_{name}__BIND_ADDRESS": ":0" for name in ("NODE_CTRL", "INGRESS", "ADMIN", "POSTGRES")}
 COMMAND = [sys.executable, "-m", "restate.runtime.main"]
@@ -29,7 +30,13 @@ COMMAND = [sys.executable, "-m", "restate.runtime.main"]
 def environment(**settings: str) -> dict[str, str]:
     """For a server on free ports; settings are variables without their prefix."""
     kept = {name: text for name, text in os.environ.items() if not name.startswith("RESTATE_")}
-    return kept | FREE_PORTS | {f"RESTATE_{name}": text for name, text in settings.items()}
+    # The server runs in a folder of the test's, where a checkout that is not installed would not be found.
+    return (
+        kept
+        | {"PYTHONPATH": str(ROOT)}
+        | FREE_PORTS
+        | {f"RESTATE_{name}": text for name, text in settings.items()}
+    )
 
 
 class ServerProcess:
