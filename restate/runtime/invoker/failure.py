@@ -5,7 +5,9 @@ from typing import Literal
 
 import attrs
 
+from restate.runtime.journal.catalog import kind_of
 from restate.runtime.model import codes
+from restate.runtime.model.target import Generation
 from restate.runtime.net.client import ClientError, ResponseHead
 from restate.runtime.service_protocol.attempt import AttemptError
 from restate.runtime.service_protocol.identity import IDENTITY_REFUSED
@@ -28,6 +30,19 @@ _REASONS = {
 }
 
 
+@attrs.frozen
+class RelatedCommand:
+    """The command at which an attempt failed, as far as the SDK told. type: as people see it, `Run`."""
+
+    index: int
+    name: str | None
+    type: str | None
+
+    def __str__(self) -> str:
+        name = f'("{self.name}")' if self.name else ""
+        return f"{self.type or 'command'}{name}[index {self.index}]"
+
+
 @attrs.frozen(kw_only=True)
 class AttemptFailure(Exception):
     """One failed attempt.
@@ -43,7 +58,22 @@ class AttemptFailure(Exception):
     counted: bool = True
     delay_ms: int | None = None
     behavior: Literal["retry", "pause", "fail"] = "retry"
-    related: str | None = None
+    related: RelatedCommand | None = None
+
+
+@attrs.frozen
+class LastFailure:
+    """What is kept of a failed attempt: the exception would keep all its frames alive. Fields as there."""
+
+    code: str
+    status: int
+    message: str
+    stacktrace: str
+    related: RelatedCommand | None
+
+    @classmethod
+    def of(cls, failure: AttemptFailure) -> "LastFailure":
+        return cls(failure.code, failure.status, failure.message, failure.stacktrace, failure.related)
 
 
 def from_client(error: ClientError, uri: str) -> AttemptFailure:
@@ -73,11 +103,19 @@ def from_error(error: ErrorReceived) -> AttemptFailure:
     )
 
 
-def _related(error: ErrorReceived) -> str | None:
+def _related(error: ErrorReceived) -> RelatedCommand | None:
+    """Only modern SDKs tell."""
     if error.related_command_index is None:
         return None
-    name = f'("{error.related_command_name}")' if error.related_command_name else ""
-    return f"{error.related_command_type or 'command'}{name}[index {error.related_command_index}]"
+    code = error.related_command_type
+    kind = None if code is None else kind_of(Generation.MODERN, code)
+    return RelatedCommand(error.related_command_index, error.related_command_name, kind)
+
+
+def server_of(head: ResponseHead) -> str | None:
+    """What the SDK calls itself, `restate-sdk-python/1.3.0`; None if it does not say."""
+    value = head.header(b"x-restate-server")
+    return None if value is None else value.decode("latin-1")
 
 
 def check_head(head: ResponseHead, content_type: str, *, now_ms: int) -> None:

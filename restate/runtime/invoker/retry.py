@@ -46,8 +46,10 @@ class Retries:
         if run.pausing:
             return True
         _report(run, failure, f"retrying in {delay_ms} ms", logging.WARNING)
+        run.next_retry_ms = self._clock.now_ms() + delay_ms
         with run.retry_now:
-            await self._clock.sleep_until(self._clock.now_ms() + delay_ms)
+            await self._clock.sleep_until(run.next_retry_ms)
+        run.next_retry_ms = None
         return True
 
     async def pause(self, run: Run, failure: AttemptFailure | None) -> None:

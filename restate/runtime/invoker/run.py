@@ -3,6 +3,7 @@
 import attrs
 import trio
 
+from restate.runtime.invoker.failure import LastFailure
 from restate.runtime.invoker.route import Route
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import InvocationRecord
@@ -45,7 +46,8 @@ class Run:
     failures: failed attempts in a row that count for the retry policy. retries: failed attempts since the last stored
     entry, which the SDK is told. has_output: the journal holds an Output. pinned: an append has carried the pin.
     route: where the last attempt went, None before the first. pausing: an operator asked for a pause. retry_now: the
-    scope of the wait for the next try; cancelling it ends the wait, also ahead of time.
+    scope of the wait for the next try; cancelling it ends the wait, also ahead of time. attempts, in_flight,
+    last_start_ms, server, next_retry_ms, last_failure: only to be looked at, see `invoker.status`.
     """
 
     id: InvocationId
@@ -65,3 +67,17 @@ class Run:
     holds_slot: bool = False
     aborted: bool = False
     pausing: bool = False
+    attempts: int = 0
+    in_flight: bool = False
+    last_start_ms: int = 0
+    server: str | None = None
+    next_retry_ms: int | None = None
+    last_failure: LastFailure | None = None
+
+    def begin(self, now_ms: int) -> None:
+        """The next attempt begins; it may go elsewhere than the one before."""
+        self.route = None
+        self.server = None
+        self.attempts += 1
+        self.in_flight = True
+        self.last_start_ms = now_ms

@@ -1,6 +1,7 @@
 """Which invocations run now: the concurrency limit, the queue before it, and the retries of each."""
 
 import logging
+from collections.abc import Iterator
 
 import trio
 
@@ -13,10 +14,11 @@ from restate.runtime.engine.actions import (
     StartAttempt,
 )
 from restate.runtime.invoker.effects import Effects
-from restate.runtime.invoker.failure import AttemptFailure
+from restate.runtime.invoker.failure import AttemptFailure, LastFailure
 from restate.runtime.invoker.queue import FairQueue
 from restate.runtime.invoker.retry import Retries
 from restate.runtime.invoker.run import Run
+from restate.runtime.invoker.status import AttemptStatus, status_of
 from restate.runtime.invoker.task import AttemptTask
 from restate.runtime.model.ids import InvocationId, format_invocation_id
 from restate.runtime.model.invocation import Status
@@ -123,6 +125,20 @@ class Supervisor:
         run = self._runs.get(invocation)
         return run is not None and run.holds_slot
 
+    # -- introspection -------------------------------------------------------------------------------------------
+
+    def status(self, invocation: InvocationId) -> AttemptStatus | None:
+        """None for an invocation that the invoker does not have, or has not begun with."""
+        run = self._runs.get(invocation)
+        return None if run is None else status_of(run)
+
+    def statuses(self) -> Iterator[AttemptStatus]:
+        """Of all invocations that were begun. Those that begin or end meanwhile may be missing, or be told still."""
+        for run in tuple(self._runs.values()):
+            status = status_of(run)
+            if status is not None:
+                yield status
+
     # -- running -------------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
@@ -160,6 +176,7 @@ class Supervisor:
             failure = await self._attempt(run)
             if failure is None:
                 return
+            run.last_failure = LastFailure.of(failure)
             run.retry_now = trio.CancelScope()
             # A retry reads the journal anew: all that the failed attempt has reported must be in it, and on disk.
             await self._effects.settle()
@@ -185,6 +202,7 @@ class Supervisor:
             return AttemptFailure(code="RT0007", message=f"the server failed to run the attempt: {error!r}")
         finally:
             run.stream = None
+            run.in_flight = False
             run.acks.clear()
         return None
 

@@ -78,7 +78,7 @@ class AttemptTask:
 
         ended: called when the terminal effect is proposed. opened: called when notifications can be sent.
         """
-        run.route = None
+        run.begin(self._clock.now_ms())
         route = run.route = self._routes.choose(run.record)
         run.has_output = run.record.last_output is not None
         attempt = Attempt(
@@ -159,6 +159,7 @@ class AttemptTask:
     async def _converse(self, run: Run, stream: Stream, route: Route) -> None:
         """Read until a terminal effect is proposed."""
         head = await self._within_timeouts(route, stream, stream.exchange.response)
+        run.server = failures.server_of(head)
         failures.check_head(head, stream.attempt.content_type, now_ms=self._clock.now_ms())
         while True:
             chunk = stream.exchange.receive_nowait()
