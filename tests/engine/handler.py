@@ -153,7 +153,9 @@ class Handler:
         return Suspended(Awaiting(Combinator.FIRST_COMPLETED, (), (1,), (), (inner,)))
 
     def _give_up(self) -> Effect:
-        return Failed(Failure(9, "failed")) if self._choose.below(2) else Paused(None)
+        if self._choose.below(2):
+            return Failed(Failure(9, "failed"))
+        return Paused(None, asked=self._choose.below(2) == 1)
 
     def _get(self) -> Effect:
         return wire.get_state(self._generation, b"n", self._next_id)

@@ -15,6 +15,7 @@ from restate.runtime.journal.awakeable import Awakeable
 from restate.runtime.journal.call import Call
 from restate.runtime.journal.catalog import Command, decode
 from restate.runtime.journal.input import INPUT_CODE
+from restate.runtime.journal.promise import GetPromise
 from restate.runtime.journal.sleep import Sleep
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import Awaiting, CallSink, InvocationRecord, Status
@@ -26,11 +27,13 @@ from restate.runtime.model.journal import (
     JournalRow,
     NotificationRow,
 )
+from restate.runtime.model.promise import PromiseListener
 from restate.runtime.model.result import CalleeId, Failure, StateKeys
 from restate.runtime.model.target import Generation
 from restate.runtime.model.timer import TimerKey, TimerKind
 from restate.runtime.storage.api import Store
 from restate.runtime.tables import keys, rows
+from restate.runtime.tables.api import StatePatch
 
 LIVE = (Status.INVOKED, Status.SUSPENDED, Status.PAUSED)
 Raw = dict[bytes, bytes]
@@ -165,8 +168,14 @@ def _check_locks_and_inboxes(contents: Contents) -> None:
         else:
             assert record.inbox_seq is None, "4: only an Inboxed invocation has a place in the inbox"
     assert contents.raw[keys.LOCK] == locks, "3: a lock for each exclusive invocation that has begun"
-    assert contents.raw[keys.INBOX] == inboxes, "4: an inbox entry for each Inboxed invocation"
-    assert {key[:-8] for key in inboxes} <= set(locks), "4: who waits, waits for somebody"
+    waiting = contents.raw[keys.INBOX]
+    invocations = {
+        key: value
+        for key, value in waiting.items()
+        if not isinstance(rows.decode_inbox_entry(value), StatePatch)
+    }
+    assert invocations == inboxes, "4: an inbox entry for each Inboxed invocation"
+    assert {key[:-8] for key in waiting} <= set(locks), "4: what waits, waits for somebody"
 
 
 def _check_timers(contents: Contents) -> None:
@@ -250,6 +259,8 @@ def _check_waiting_callers(contents: Contents) -> None:
             continue
         completed = contents.notified(invocation, signals=False)
         for row, command in contents.commands(invocation):
+            if isinstance(command, GetPromise) and command.completion_id not in completed:
+                _check_listener(contents, invocation, record, command)
             if isinstance(command, Call):
                 completion_id = command.result_completion_id
             elif isinstance(command, AttachInvocation):
@@ -263,6 +274,15 @@ def _check_waiting_callers(contents: Contents) -> None:
                 assert CallSink(invocation, record.incarnation, completion_id) in callee.sinks, (
                     "16: and knows who waits"
                 )
+
+
+def _check_listener(
+    contents: Contents, invocation: InvocationId, record: InvocationRecord, command: GetPromise
+) -> None:
+    raw = contents.raw[keys.PROMISE].get(keys.object_prefix(*object_of(record.target)) + command.key.encode())
+    assert raw is not None, "16: the promise that somebody waits for is there"
+    listener = PromiseListener(invocation, record.incarnation, command.completion_id)
+    assert listener in rows.PROMISE.decode(raw).listeners, "16: and knows who waits"
 
 
 def _leaves(node: Awaiting) -> Iterator[tuple[bool, int | str]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import attrs
 
 from restate.runtime.engine.actions import Action, IngressReply, JournalGrew, StartAttempt
+from restate.runtime.engine.lifecycle.patch import decode_patch, state_version
 from restate.runtime.engine.machine import Machine
 from restate.runtime.engine.records import (
     AppendCommand,
@@ -20,16 +21,20 @@ from restate.runtime.engine.records import (
     DrainOutbox,
     Effect,
     End,
+    Move,
     Operate,
     Operation,
+    PatchState,
     Record,
     Respond,
+    RestartAsNew,
+    Resume,
     SendSignal,
     Terminate,
     TerminateKind,
     TimerFired,
 )
-from restate.runtime.engine.turn import object_of
+from restate.runtime.engine.turn import object_of, place_of
 from restate.runtime.journal.call import Call, OneWayCall
 from restate.runtime.journal.state import ClearAllState, ClearState, SetState
 from restate.runtime.model.ids import InvocationId
@@ -40,8 +45,8 @@ from restate.runtime.model.target import Generation, HandlerType, Target
 from restate.runtime.storage.api import Store
 from restate.runtime.storage.memory import MemoryStore
 from restate.runtime.tables import keys
-from restate.runtime.tables.api import Tables
-from restate.runtime.tables.rows import PROMISE
+from restate.runtime.tables.api import StatePatch, Tables
+from restate.runtime.tables.rows import PROMISE, decode_inbox_entry
 from tests.engine import commands as wire
 from tests.engine import invariants
 from tests.engine.commands import CLASSIC
@@ -60,6 +65,7 @@ from tests.engine.world import (
     World,
     invocation_id,
     invoke,
+    name_of,
     workflow,
 )
 
@@ -81,7 +87,7 @@ class Simulation:
     requests: int = 0
     pending: set[int] = attrs.field(factory=set)
     states: dict[tuple[bytes, str, str], dict[bytes, bytes]] = attrs.field(factory=dict)
-    queues: dict[tuple[bytes, str, str], list[InvocationId]] = attrs.field(factory=dict)
+    queues: dict[tuple[bytes, str, str], list[InvocationId | int]] = attrs.field(factory=dict)
     contents: Contents = attrs.field(init=False)
     incarnations: int = 0
     shown: dict[InvocationId, int] = attrs.field(factory=dict)
@@ -101,7 +107,7 @@ class Simulation:
             self._rest, self._invoke, self._invoke, self._attempt, self._attempt, self._attempt, self._attempt, self._attempt,
             self._attempt, self._attempt, self._attempt, self._attempt, self._attempt, self._late_effect, self._signal,
             self._awakeable, self._terminate, self._attach, self._operate, self._time, self._stray, self._drain,
-            self._restart,
+            self._restart, self._operate, self._resume, self._restart_as_new, self._patch,
         )  # fmt: skip
         steps[what % len(steps)](choose)
 
@@ -213,8 +219,53 @@ class Simulation:
 
     def _operate(self, choose: Chooser) -> None:
         if self.names:
-            operation = choose.one((Operation.PURGE, Operation.PURGE_JOURNAL))
+            operation = choose.one(tuple(Operation))
             self.apply(Operate(invocation_id(choose.one(self.names)), operation, self.requests))
+
+    def _resume(self, choose: Chooser) -> None:
+        """19: afterwards what has begun and not ended runs, on the other deployment if one was asked for and may be."""
+        if not self.names:
+            return
+        invocation = invocation_id(choose.one(self.names))
+        before = self.contents.records.get(invocation)
+        self.apply(Resume(invocation, self._move(choose), self.requests))
+        after = self.contents.records.get(invocation)
+        if before is None or after is None or before.status not in LIVE:
+            assert before == after, "19: only what has begun and not ended is resumed"
+        elif before.status is Status.INVOKED:
+            assert before == after, "19: what runs is not changed"
+
+    def _move(self, choose: Chooser) -> Move | None:
+        return choose.one((None, None, Move("dp_2", False, 5, 7), Move("dp_2", True, 6, 6), Move(None, True)))
+
+    def _restart_as_new(self, choose: Chooser) -> None:
+        """26: the new journal is a part of the old one, and whole in itself; `invariants` looks at the rest."""
+        if not self.names or len(self.contents.records) >= MAX_INVOCATIONS:
+            return
+        ended = [one for one in self._with_status(Status.COMPLETED) if one in self.contents.journals]
+        # By chance alone it would nearly never be one that can be restarted.
+        names = [name_of(one) for one in ended] if ended and choose.below(4) else self.names
+        old_id, last_index = invocation_id(choose.one(names)), choose.below(6)
+        new_id = invocation_id(new_name(self.names))
+        self.apply(RestartAsNew(old_id, new_id, last_index, self._move(choose), self.requests))
+        if new_id in self.contents.records:
+            old = self.contents.records[old_id]
+            assert old.status is Status.COMPLETED, "26: only what has ended is restarted"
+            copied = self.contents.journals[new_id]
+            journal = self.contents.journals[old_id]
+            assert copied[: last_index + 1] == journal[: last_index + 1], "26: the prefix is copied"
+            assert all(row in journal for row in copied), "26: and nothing is made up"
+            completed = self.contents.notified(new_id, signals=False)
+            for _, command in self.contents.commands(new_id):
+                assert set(command.completion_ids) <= completed.keys(), "26: with all completions"
+
+    def _patch(self, choose: Chooser) -> None:
+        target = choose.one(tuple(target for target in (*TARGETS, workflow()) if target.has_state))
+        place = object_of(target)
+        state = self.states.get(place, {})
+        version = choose.one((None, state_version(sorted(state.items())), "stale"))
+        patch = tuple((name, b"patched") for name in choose.one(((), (b"n",), (b"m", b"n"))))
+        self.apply(PatchState(target.generation, target.service, target.key or "", patch, version))
 
     def _time(self, choose: Chooser) -> None:
         """Time passes; what is due fires in order, some of it twice."""
@@ -333,6 +384,10 @@ class Simulation:
             owner = before.records.get(record.id)
             if owner is not None and owner.target.has_state and owner.commands < self._commands(record.id):
                 self._follow_command(record.id, owner.target)
+        for patch in self._patched(before, record):
+            place = place_of(patch.generation, patch.service, patch.key)
+            if patch.version in (None, state_version(sorted(self.states.get(place, {}).items()))):
+                self.states[place] = dict(patch.state)
         for invocation, old in before.records.items():
             new = self.contents.records.get(invocation)
             purged = old.status is Status.COMPLETED and (new is None or new.incarnation != old.incarnation)
@@ -340,6 +395,20 @@ class Simulation:
                 self.states.pop(object_of(old.target), None)
         expected = {place: state for place, state in self.states.items() if state}
         assert self._states() == expected, "20: state is what the journals say"
+
+    def _patched(self, before: Contents, record: Record) -> list[PatchState]:
+        """The patches whose turn has come, in order: those that left an inbox, or the one that found the object free."""
+        left = sorted(before.raw[keys.INBOX].keys() - self.contents.raw[keys.INBOX].keys())
+        entries = [decode_inbox_entry(before.raw[keys.INBOX][key]) for key in left]
+        patches = [decode_patch(entry) for entry in entries if isinstance(entry, StatePatch)]
+        if isinstance(record, PatchState):
+            place = place_of(record.generation, record.service, record.key)
+            if keys.object_prefix(*place) not in before.raw[keys.LOCK]:
+                patches.append(record)
+            else:
+                grown = len(self.contents.raw[keys.INBOX]) - len(before.raw[keys.INBOX])
+                assert grown == 1, "5: a patch waits for who has the object"
+        return patches
 
     def _commands(self, invocation: InvocationId) -> int:
         record = self.contents.records.get(invocation)
@@ -366,26 +435,47 @@ class Simulation:
         return {place: state for place, state in found.items() if state}
 
     def _follow_queues(self) -> None:
-        """5: whoever came first to an object is the first to have it."""
+        """5: whoever came first to an object is the first to have it; patches, by their inbox seq, in their turn."""
         waiting = {
             invocation: record
             for invocation, record in self.contents.records.items()
             if record.target.exclusive and record.status not in (Status.SCHEDULED, Status.COMPLETED)
         }
+        patches = self._waiting_patches()
         for place, queue in self.queues.items():
-            self.queues[place] = [
-                invocation
-                for invocation in queue
-                if invocation in waiting and object_of(waiting[invocation].target) == place
-            ]
+            left: list[InvocationId | int] = []
+            for item in queue:
+                if isinstance(item, int):
+                    here = patches.get(item) == place
+                    assert here or not left, "5: a patch is applied when its turn has come, not before"
+                else:
+                    here = item in waiting and object_of(waiting[item].target) == place
+                if here:
+                    left.append(item)
+            self.queues[place] = left
         # One record admits several only by messages; the inbox seq is then their order.
-        for invocation, record in sorted(waiting.items(), key=lambda item: item[1].inbox_seq or 0):
-            queue = self.queues.setdefault(object_of(record.target), [])
-            if invocation not in queue:
-                queue.append(invocation)
+        admitted: list[tuple[int, InvocationId | int, tuple[bytes, str, str]]] = [
+            (record.inbox_seq or 0, invocation, object_of(record.target))
+            for invocation, record in waiting.items()
+        ]
+        admitted += [(seq, seq, place) for seq, place in patches.items()]
+        for _, item, place in sorted(admitted, key=lambda entry: entry[0]):
+            queue = self.queues.setdefault(place, [])
+            if item not in queue:
+                queue.append(item)
         for place, queue in self.queues.items():
-            holders = [invocation for invocation in queue if waiting[invocation].status in LIVE]
+            holders = [item for item in queue if not isinstance(item, int) and waiting[item].status in LIVE]
             assert holders == queue[:1], f"5: the first in line has {place}"
+
+    def _waiting_patches(self) -> dict[int, tuple[bytes, str, str]]:
+        """{inbox seq: the object}."""
+        found = {}
+        for key, raw in self.contents.raw[keys.INBOX].items():
+            entry = decode_inbox_entry(raw)
+            if isinstance(entry, StatePatch):
+                patch = decode_patch(entry)
+                found[int.from_bytes(key[-8:], "big")] = place_of(patch.generation, patch.service, patch.key)
+        return found
 
     def _with_status(self, *statuses: Status) -> list[InvocationId]:
         return [
