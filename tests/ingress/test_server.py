@@ -6,6 +6,7 @@ import pytest
 import trio
 import trio.testing
 
+from restate.runtime.net.limits import Limits
 from tests.ingress.registries import both
 from tests.support.fake_partition import Answer, Port
 from tests.support.net_server import running
@@ -130,3 +131,14 @@ async def test_a_client_that_leaves_ends_the_wait_only(port: Port) -> None:
         port.partition.never = False
         async with await listener.connect_h2() as h2:
             assert (await h2.exchange(b"GET", b"/Greeter/raw")).status == 200
+
+
+async def test_http_1_clients_that_leave_free_their_permits(port: Port) -> None:
+    port.partition.never = True
+    async with running(port.ingress, Limits(tick=0.02)) as listener:
+        for left in (1, 2, 3):  # one more than there are permits
+            async with await listener.connect_h1() as h1:
+                await h1.send(b"GET /Greeter/raw HTTP/1.1\r\nhost: a\r\n\r\n")
+                while len(port.partition.asked) < left:
+                    await trio.testing.wait_all_tasks_blocked(0.001)
+            await listener.left_alone()
