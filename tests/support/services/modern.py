@@ -119,6 +119,16 @@ async def flaky(ctx: restate.Context, request: dict) -> list[float]:
     return attempt_times[name]
 
 
+@steps.handler("allowed")
+async def allowed(ctx: restate.Context, name: str) -> str:
+    """Fail for ever where the bed has no file `<name>.allowed`; else answer where it ran. One step comes before."""
+    await ctx.run_typed("step", lambda: attempts.update([f"{name}/step"]))
+    write(f"{name}.tried", "")
+    if not (BED / f"{name}.allowed").exists():
+        raise RuntimeError("not allowed here")
+    return BED.name
+
+
 @steps.handler("terminal")
 async def terminal(ctx: restate.Context, request: dict) -> None:
     raise restate.TerminalError(request["message"], request["code"])
