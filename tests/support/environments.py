@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
+_CLASSIC_PROTOS = ROOT / "tests" / "support" / "services" / "classic_protobuf"
 
 PYTHON_SDK = ("restate-sdk==1.3.0", "hypercorn==0.18.0")
 MODERN_SDK = ("@restatedev/restate-sdk@1.17.2",)
 CLASSIC_SDK = ("@restatedev/restate-sdk@0.8.1",)
+# Newer ones bring a descriptor.proto that the SDK's generator does not understand.
+PROTOC = ("grpcio-tools==1.54.3", "setuptools<81")
+BUNDLER = ("esbuild@0.25.12",)
 OFFICIAL_SERVER = ("@restatedev/restate-server@1.7.12",)
 
 
@@ -47,6 +52,25 @@ def modern_sdk(release: str | None = None) -> Path:
 def classic_sdk() -> Path:
     """The folder whose node_modules holds the TypeScript SDK 0.8.1."""
     return _node_folder("classic", CLASSIC_SDK)
+
+
+def classic_protobuf() -> Path:
+    """As `classic_sdk`, with `shop.cjs` beside node_modules: what the SDK's users generate from our shop.proto.
+
+    `shop.binpb` is the contract as a serialized FileDescriptorSet. The SDK brings its generator, ts-proto, with it.
+    """
+    if sys.version_info >= (3, 12):
+        raise MissingToolError(f"{PROTOC[0]}, which the classic SDK needs, exists up to Python 3.11 only")
+    protos = (_CLASSIC_PROTOS / "shop.proto", ROOT / "protos" / "ext.proto")
+    texts = hashlib.sha256(b"".join(proto.read_bytes() for proto in protos)).hexdigest()
+    folder = CACHE / "node" / "classic-protobuf"
+    compiler = _python_folder("protoc", PROTOC)
+    npm, _ = _tool("npm"), _tool("node")
+    with _making(folder, (*CLASSIC_SDK, *BUNDLER, *PROTOC, texts)) as needed:
+        if needed:
+            _install_node(npm, folder, (*CLASSIC_SDK, *BUNDLER))
+            _generate_shop(compiler, folder)
+    return folder
 
 
 def official_server() -> Path:
@@ -78,9 +102,42 @@ def _node_folder(name: str, packages: Sequence[str]) -> Path:
     _tool("node")
     with _making(folder, packages) as needed:
         if needed:
-            (folder / "package.json").write_text('{"private": true}\n')
-            _run([npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *packages], cwd=folder)
+            _install_node(npm, folder, packages)
     return folder
+
+
+def _install_node(npm: str, folder: Path, packages: Sequence[str]) -> None:
+    (folder / "package.json").write_text('{"private": true}\n')
+    _run([npm, "install", "--no-audit", "--no-fund", "--loglevel=error", *packages], cwd=folder)
+
+
+def _generate_shop(compiler: Path, folder: Path) -> None:
+    """shop.proto → TypeScript by ts-proto → one module that node loads."""
+    imports, generated = folder / "protos", folder / "generated"
+    (imports / "dev" / "restate").mkdir(parents=True)
+    generated.mkdir()
+    # Users import the options under this name.
+    shutil.copy(ROOT / "protos" / "ext.proto", imports / "dev" / "restate" / "ext.proto")
+    shutil.copy(_CLASSIC_PROTOS / "shop.proto", imports)
+    programs = folder / "node_modules" / ".bin"
+    _run(
+        [
+            *(str(compiler), "-m", "grpc_tools.protoc", f"-I{imports}"),
+            f"--plugin=protoc-gen-ts_proto={programs / 'protoc-gen-ts_proto'}",
+            f"--ts_proto_out={generated}",
+            *(f"--descriptor_set_out={folder / 'shop.binpb'}", "--include_imports"),
+            "--ts_proto_opt=esModuleInterop=true,outputSchema=true,env=node,forceLong=string",
+            "shop.proto",
+        ],
+        cwd=folder,
+    )
+    _run(
+        [
+            *(str(programs / "esbuild"), str(generated / "shop.ts"), f"--outfile={folder / 'shop.cjs'}"),
+            *("--bundle", "--packages=external", "--platform=node", "--format=cjs", "--log-level=warning"),
+        ],
+        cwd=folder,
+    )
 
 
 @contextlib.contextmanager

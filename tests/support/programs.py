@@ -20,6 +20,7 @@ class Sdk(Enum):
     PYTHON = "python"
     TYPESCRIPT = "typescript"
     CLASSIC = "classic"
+    CLASSIC_PROTOBUF = "classic-protobuf"
 
 
 class ServiceProgram:
@@ -98,3 +99,6 @@ def _command(sdk: Sdk, script: Path | None, release: str | None) -> tuple[list[s
         case Sdk.CLASSIC:
             home = environments.classic_sdk()
             return [environments.node(), str(script or _SERVICES / "classic.mjs")], str(home)
+        case Sdk.CLASSIC_PROTOBUF:
+            home = environments.classic_protobuf()
+            return [environments.node(), str(script or _SERVICES / "classic_protobuf.mjs")], str(home)
