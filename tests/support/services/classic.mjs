@@ -1,4 +1,4 @@
-// The test bed's services on the classic TypeScript SDK (0.8.1): a router and keyed routers.
+// The test bed's services on the classic TypeScript SDK (0.8.1): routers, keyed routers and a workflow.
 //
 // Run by `tests.support.programs` with node. Settings come from the environment:
 //
@@ -204,12 +204,37 @@ const store = restate.keyedRouter({
   keys: async (ctx, _key) => (await ctx.stateKeys()).sort(),
 });
 
+// Takes an applicant in once somebody has decided so.
+const admission = restate.workflow.workflow("admission", {
+  run: async (ctx, { name, fails }) => {
+    ctx.set("applicant", name);
+    await ctx.sideEffect(async () => append(`${name}.runs`, ctx.workflowId()));
+    const decision = await ctx.promise("decision");
+    ctx.set("applicant", `${name}, ${decision}`);
+    await ctx.sleep(10);
+    if (fails) throw new restate.TerminalError(`${name} cannot be taken in`);
+    return { name, decision };
+  },
+
+  applicant: async (ctx) => ctx.get("applicant"),
+
+  decide: async (ctx, { decision }) => ctx.promise("decision").resolve(decision),
+
+  refuse: async (ctx, { reason }) => ctx.promise("decision").reject(reason),
+
+  // Only once it is decided: before that, the SDK's `peek` fails on its own null.
+  peek: async (ctx) => ctx.promise("decision").peek(),
+
+  awaitDecision: async (ctx) => ctx.promise("decision"),
+});
+
 const endpoint = restate
   .endpoint()
   .bindRouter("greeter", greeter)
   .bindRouter("steps", steps)
   .bindKeyedRouter("counter", counter)
-  .bindKeyedRouter("store", store);
+  .bindKeyedRouter("store", store)
+  .bind(admission);
 const server = http2.createServer(endpoint.http2Handler());
 server.listen(Number(process.env.BED_PORT ?? 0), "127.0.0.1", 512, () => {
   console.log(JSON.stringify({ port: server.address().port }));
