@@ -15,6 +15,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from restate.runtime.engine.records import AttemptEffect, End
 from restate.runtime.engine.turn import object_of
 from restate.runtime.model.result import Success
 from restate.runtime.model.target import HandlerType, ServiceType, Target
@@ -298,6 +299,29 @@ async def test_F12_a_sleep_over_a_restart_with_a_clock_that_jumps(
     # Never early by the clock as it was at any time.
     assert len(woken) == 1
     assert woken[0] >= start_ms + 10_000
+
+
+async def test_F21_the_abort_of_an_old_attempt_leaves_its_successor_alone(autojump_clock: MockClock) -> None:
+    """An old attempt that speaks late is told to stop, by its token."""
+    attempts = 0
+
+    async def greet(sdk: Sdk) -> None:
+        nonlocal attempts
+        attempts += 1
+        sdk.output((await sdk.signal("go")).value.content)
+
+    async def work(rig: Rig) -> None:
+        callee = rig.callee("Greeter", "greet")
+        await rig.partition.send(callee, b"", ())
+        await trio.sleep(PATIENCE_S / 2)
+        await rig.partition.propose(AttemptEffect(callee.invocation, 0, End()))
+        await trio.sleep(PATIENCE_S / 4)
+        await rig.partition.signal(callee.invocation, "go", Success(b"gone"))
+        with trio.fail_after(PATIENCE_S / 4):
+            assert (await rig.partition.attach(callee.invocation, block=True)).outcome == Success(b"gone")
+
+    assert await Server({"greet": greet}).live(work)
+    assert attempts == 1
 
 
 class JumpingClock(TrioClock):
