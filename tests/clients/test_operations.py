@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.caller import Reply
 
 OPERATIONS = ("cancel", "kill", "purge", "purge-journal", "pause", "resume", "restart-as-new")
-UNKNOWN = "inv_10000000000001SZwviYzes2mjOamuMJWw"
+UNKNOWN = "inv_1j3OsqQPRzR93vCrH1htcSqNNRTZkBtHH7"
 SETTLED_S = 1.2
 """After that long a handler that waits has been suspended, and one that fails backs off."""
 

@@ -9,7 +9,14 @@ from collections.abc import Callable
 
 import attrs
 
-from restate.runtime.engine.actions import Action, IngressReply, JournalGrew, StartAttempt
+from restate.runtime.engine.actions import (
+    Action,
+    IngressReply,
+    JournalGrew,
+    PauseAttempt,
+    ResumeAttempt,
+    StartAttempt,
+)
 from restate.runtime.engine.lifecycle.patch import decode_patch, state_version
 from restate.runtime.engine.machine import Machine
 from restate.runtime.engine.records import (
@@ -25,11 +32,13 @@ from restate.runtime.engine.records import (
     Operate,
     Operation,
     PatchState,
+    Paused,
     Record,
     Respond,
     RestartAsNew,
     Resume,
     SendSignal,
+    Suspended,
     Terminate,
     TerminateKind,
     TimerFired,
@@ -90,6 +99,7 @@ class Simulation:
     queues: dict[tuple[bytes, str, str], list[InvocationId | int]] = attrs.field(factory=dict)
     contents: Contents = attrs.field(init=False)
     incarnations: int = 0
+    pausing: set[InvocationId] = attrs.field(factory=set)
     shown: dict[InvocationId, int] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -147,7 +157,13 @@ class Simulation:
             return
         invocation = choose.one(running)
         effect = Handler(self.contents, invocation, choose, self.names, self.world.now_ms).next_effect()
+        pausing = invocation in self.pausing
         self.apply(AttemptEffect(invocation, self.world.token[invocation], effect))
+        if isinstance(effect, Suspended) and pausing:
+            assert self._status(invocation) is Status.PAUSED, "16: a pause was asked for"
+        if isinstance(effect, Paused):
+            expected = Status.INVOKED if effect.asked and not pausing else Status.PAUSED
+            assert self._status(invocation) is expected, "16: paused, unless it was taken back"
 
     def _late_effect(self, choose: Chooser) -> None:
         """22: what an older attempt says changes nothing."""
@@ -228,15 +244,34 @@ class Simulation:
             return
         invocation = invocation_id(choose.one(self.names))
         before = self.contents.records.get(invocation)
-        self.apply(Resume(invocation, self._move(choose), self.requests))
+        move = self._move(choose)
+        self.apply(Resume(invocation, move, self.requests))
         after = self.contents.records.get(invocation)
         if before is None or after is None or before.status not in LIVE:
             assert before == after, "19: only what has begun and not ended is resumed"
         elif before.status is Status.INVOKED:
             assert before == after, "19: what runs is not changed"
+            assert move is not None or invocation not in self.pausing, "19: a pause is taken back"
+        elif before.pin != after.pin:
+            assert before.pin is not None, "19: without a pin there is nothing to change"
+            assert after.pin is not None, "19: and it is not lost"
+            assert move is not None, "19: nor changed unasked"
+            version = after.pin.protocol_version
+            assert after.pin.deployment_id == move.deployment_id
+            assert before.pin.protocol_version == version, "19: the journal is of that version"
+            assert move.min_protocol_version <= version <= move.max_protocol_version, "19: it is spoken there"
 
     def _move(self, choose: Chooser) -> Move | None:
-        return choose.one((None, None, Move("dp_2", False, 5, 7), Move("dp_2", True, 6, 6), Move(None, True)))
+        return choose.one(
+            (
+                None,
+                None,
+                Move("dp_2", False, 5, 7),
+                Move("dp_2", True, 6, 6),
+                Move("dp_2", False, 7, 9),
+                Move(None, True),
+            )
+        )
 
     def _restart_as_new(self, choose: Chooser) -> None:
         """26: the new journal is a part of the old one, and whole in itself; `invariants` looks at the rest."""
@@ -251,6 +286,7 @@ class Simulation:
         if new_id in self.contents.records:
             old = self.contents.records[old_id]
             assert old.status is Status.COMPLETED, "26: only what has ended is restarted"
+            assert last_index < old.journal_length, "26: from a place in its journal"
             copied = self.contents.journals[new_id]
             journal = self.contents.journals[old_id]
             assert copied[: last_index + 1] == journal[: last_index + 1], "26: the prefix is copied"
@@ -310,6 +346,7 @@ class Simulation:
         self.world.machine = self._machine()
         self.world.tables = Tables(self.world.store)
         self.world.token.clear()
+        self.pausing.clear()
         self.restarts.add(len(self.log))
         actions = self.apply(Boot())
         assert self.contents.raw == before, "26: a restart changes nothing"
@@ -332,8 +369,13 @@ class Simulation:
         self._follow_queues()
         self._check_shown(actions)
         for action in actions:
-            if isinstance(action, IngressReply):
-                self._check_reply(action)
+            match action:
+                case IngressReply():
+                    self._check_reply(action)
+                case PauseAttempt():
+                    self.pausing.add(action.id)
+                case ResumeAttempt() | StartAttempt():
+                    self.pausing.discard(action.id)
         return actions
 
     def _check_append_only(self, before: Contents) -> None:

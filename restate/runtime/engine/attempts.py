@@ -18,7 +18,6 @@ class Attempts:
     def start(self, invocation: InvocationId) -> int:
         """A fresh token; an older attempt of the invocation becomes stale."""
         self._last += 1
-        self._pausing.discard(invocation)
         self._current[invocation] = self._last
         return self._last
 

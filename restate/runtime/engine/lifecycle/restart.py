@@ -91,13 +91,13 @@ def _decoded(old: Draft, row: CommandRow) -> Command:
 def _completions(turn: Turn, old: Draft, copied: Sequence[_Row], last_index: int) -> list[_Row] | None:
     """The completions of the copied commands that lie behind the prefix, in order; None if some are missing."""
     journal = turn.tables.journal
-    places = []
+    places = set()
     for _, command in copied:
         for completion_id in () if command is None else command.completion_ids:
             found = journal.notification_of(old.id, False, completion_id)
             if found is None:
                 return None
-            places.append(found[0])
+            places.add(found[0])
     rows = [journal.get(old.id, place) for place in sorted(places) if place > last_index]
     return [(row, None) for row in rows if row is not None]
 
@@ -110,10 +110,10 @@ def _create(turn: Turn, restart: RestartAsNew, old: Draft, rows: Sequence[_Row],
         turn.tables.journal.append(restart.new_id, index, row, completion_ids)
         if isinstance(command, Output):
             last_output = command.outcome
-    seed = old.record.random_seed
-    if restart.last_index > 0 and seed is None:
+    seed = None
+    if restart.last_index > 0:
         # What the handler has drawn so far, it must draw again.
-        seed = random_seed_of(old.id)
+        seed = random_seed_of(old.id) if old.record.random_seed is None else old.record.random_seed
     record = InvocationRecord(
         status=Status.SCHEDULED,
         target=old.record.target,
