@@ -41,6 +41,11 @@ function append(name, line) {
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const counterApi = { path: "counter" };
 const stepsApi = { path: "steps" };
+const treesApi = { path: "trees" };
+const HOUR = 3_600_000;
+
+// Tells the test an invocation's id, by which it can be cancelled, killed and looked for.
+const announce = (ctx, name) => write(`${name}.id`, ctx.id.toString("hex"));
 
 const greeter = restate.router({
   greet: async (_ctx, name) => `Hello ${name}`,
@@ -196,6 +201,54 @@ const counter = restate.keyedRouter({
   },
 });
 
+// Call trees to cancel and kill. A `cancelled` mark has the code the handler saw.
+const trees = restate.router({
+  // Waits for an hour, `depth` calls down: for a sleep, an awakeable, or the key `name` of the counter.
+  node: async (ctx, { name, depth, wait }) => {
+    announce(ctx, `${name}.${depth}`);
+    try {
+      if (depth > 1) await ctx.rpc(treesApi).node({ name, depth: depth - 1, wait });
+      else if (wait === "awakeable") await ctx.awakeable().promise;
+      else if (wait === "key") await ctx.rpc(counterApi).slowAdd(name, { n: 1, ms: HOUR });
+      else await ctx.sleep(HOUR);
+    } catch (error) {
+      if (error instanceof restate.TerminalError) write(`${name}.${depth}.cancelled`, String(error.code));
+      throw error;
+    }
+  },
+
+  // A parent of two branches that it waits for and of one that it does not.
+  family: async (ctx, name) => {
+    announce(ctx, name);
+    const node = (side, depth) => ({ name: `${name}.${side}`, depth, wait: "sleep" });
+    ctx.send(treesApi).node(node("sent", 1));
+    const branches = ["left", "right"].map((side) => ctx.rpc(treesApi).node(node(side, 2)));
+    // That of the SDK leaves the rejections of its parts unhandled, at which node ends.
+    const ends = await Promise.allSettled(branches);
+    return ends.map((end) => end.reason?.code ?? -1);
+  },
+
+  // Goes on with durable steps after its cancellation.
+  cleansUp: async (ctx, name) => {
+    announce(ctx, name);
+    try {
+      await ctx.sleep(HOUR);
+    } catch (error) {
+      await ctx.sideEffect(async () => append(`${name}.cleanup`, String(error.code)));
+      await ctx.sleep(600);
+      return ctx.rpc(counterApi).add(name, 1);
+    }
+  },
+
+  // Works without waiting for anything that could be cancelled, then waits for a moment.
+  busy: async (ctx, { name, ms }) => {
+    announce(ctx, name);
+    await pause(ms);
+    await ctx.sleep(10);
+    return "done";
+  },
+});
+
 const store = restate.keyedRouter({
   set: async (ctx, _key, { name, value }) => ctx.set(name, value),
   get: async (ctx, _key, name) => ctx.get(name),
@@ -232,6 +285,7 @@ const endpoint = restate
   .endpoint()
   .bindRouter("greeter", greeter)
   .bindRouter("steps", steps)
+  .bindRouter("trees", trees)
   .bindKeyedRouter("counter", counter)
   .bindKeyedRouter("store", store)
   .bind(admission);
