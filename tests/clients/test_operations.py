@@ -26,7 +26,6 @@ SETTLED_S = 1.2
 
 # admin.md §4.5, in the order of OPERATIONS.
 MATRIX = {
-    "unknown": (404, 404, 404, 404, 404, 404, 404),
     "scheduled": (200, 200, 409, 409, 409, 425, 425),
     "pending": (200, 200, 409, 409, 409, 425, 425),
     "running": (202, 200, 409, 409, 202, 200, 409),
@@ -34,6 +33,8 @@ MATRIX = {
     "suspended": (202, 200, 409, 409, 200, 200, 409),
     "paused": (202, 200, 409, 409, 200, 200, 409),
     "completed": (409, 409, 200, 200, 409, 409, 200),
+    # Last, since the official server answers 503 for ids of a partition that has just been started.
+    "unknown": (404, 404, 404, 404, 404, 404, 404),
 }
 
 
