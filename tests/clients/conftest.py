@@ -37,6 +37,9 @@ class Bed:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--official", action="store_true", help="run client tests on the official server too")
+    parser.addoption(
+        "--every-crash", action="store_true", help="crash every SDK at each message in every way"
+    )
     parser.addoption("--kills", type=int, default=20, help="how often the kill -9 test kills the server")
 
 

@@ -3,6 +3,8 @@
 Each HTTP/2 stream becomes an `Exchange`, whose events read like service-protocol §7: `> 0400` is a message to the
 service by its type, `< 0401` one from it, `>|` and `<|` the ends of the two directions. An event is noted before
 its bytes go on, so an answer never stands before what it answers.
+
+A trap makes something happen at a message of choice, which itself is lost.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import hpack
 from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, RstStreamFrame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FRAME_HEADER = 9
@@ -51,6 +53,16 @@ class Exchange:
         return [event for event in self.events if event[1] == " "]
 
 
+@attrs.frozen
+class _Trap:
+    """Springs at message number `count` of the exchanges for `path` that begin after number `seen`."""
+
+    path: str
+    seen: int
+    count: int
+    spring: Callable[[], None]
+
+
 class WireProxy:
     """Listens at `uri` and forwards every connection to a port on this machine. A context manager."""
 
@@ -60,6 +72,7 @@ class WireProxy:
         self._lock = threading.Lock()
         self._exchanges: list[Exchange] = []
         self._sockets: set[socket.socket] = set()
+        self._trap: _Trap | None = None
 
     @property
     def uri(self) -> str:
@@ -79,6 +92,15 @@ class WireProxy:
             doomed = list(self._sockets)
         for one in doomed:
             _close(one)
+
+    def set_trap(self, path: str, count: int, spring: Callable[[], None]) -> None:
+        """Call `spring` once, in a thread, when so many messages of new exchanges for a path ending were seen.
+
+        The last of them, and what came with it in one piece, does not get through. Replaces the trap set before.
+        """
+        seen = len(self.exchanges(path))
+        with self._lock:
+            self._trap = _Trap(path, seen, count, spring)
 
     def exchanges(self, path: str) -> list[Exchange]:
         """Those for a path ending, such as `Steps/sleep`, in the order they began."""
@@ -116,6 +138,9 @@ class WireProxy:
             while chunk := source.recv(65536):
                 for frame in cutter.feed(chunk):
                     recorder.note(side, frame, decoder)
+                if trap := self._sprung():
+                    trap.spring()
+                    break
                 sink.sendall(chunk)
         except OSError:
             pass
@@ -125,6 +150,18 @@ class WireProxy:
             _close(sink)
             with self._lock:
                 self._sockets -= {source, sink}
+
+    def _sprung(self) -> _Trap | None:
+        """The trap, if it is full now; it is removed."""
+        with self._lock:
+            trap = self._trap
+            if trap is None:
+                return None
+            found = [one for one in self._exchanges if one.path.endswith(f"/{trap.path}")]
+            if sum(len(one.messages()) for one in found[trap.seen :]) < trap.count:
+                return None
+            self._trap = None
+            return trap
 
 
 class _FrameCutter:

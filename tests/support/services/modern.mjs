@@ -163,6 +163,23 @@ const steps = restate.service({
       }
     },
 
+    // One of each step; every execution of a run leaves a line. Adds 1 and 10 to the counter `name`.
+    witnessed: async (ctx, { name, ms }) => {
+      const effect = (step, value) =>
+        ctx.run(step, () => {
+          append(`${name}.effects`, step);
+          return value;
+        });
+      const first = await effect("first", 1);
+      await ctx.sleep(ms);
+      const total = await ctx.objectClient(Counter, name).add(first);
+      ctx.objectSendClient(Counter, name).add(10);
+      const { id, promise } = ctx.awakeable();
+      write(`${name}.awakeable`, await effect("announce", id));
+      const answer = await promise;
+      return { total: total % 10, answer, last: await effect("last", 100) };
+    },
+
     // All the steps at once: the kill -9 test's workload. Adds exactly 4 to the counter `key`.
     // The first `failures` attempts fail after the sleep.
     flow: async (ctx, { key, name, ms, failures = 0 }) => {

@@ -197,6 +197,28 @@ async def stuck(ctx: restate.Context, request: dict) -> None:
         raise
 
 
+@steps.handler("witnessed")
+async def witnessed(ctx: restate.Context, request: dict) -> dict:
+    """One of each step; every execution of a run leaves a line. Adds 1 and 10 to the counter `name`."""
+    name = request["name"]
+
+    async def effect(step: str, value: object) -> object:
+        def leave_a_line() -> object:
+            append(f"{name}.effects", step)
+            return value
+
+        return await ctx.run_typed(step, leave_a_line)
+
+    first = await effect("first", 1)
+    await ctx.sleep(ms(request["ms"]))
+    total = await ctx.object_call(add, key=name, arg=first)
+    ctx.object_send(add, key=name, arg=10)
+    awakeable_id, value = ctx.awakeable()
+    write(f"{name}.awakeable", await effect("announce", awakeable_id))
+    answer = await value
+    return {"total": total % 10, "answer": answer, "last": await effect("last", 100)}
+
+
 @steps.handler("flow")
 async def flow(ctx: restate.Context, request: dict) -> dict:
     """All the steps at once: the kill -9 test's workload. Adds exactly 4 to the counter `key`.
