@@ -239,3 +239,11 @@ def test_a_scan_keeps_its_end_while_memory_is_reused(store: RocksStore) -> None:
         for row in store.scan("state", f"{start:06}".encode(), f"{start + 10:06}".encode()):
             found.append((row, [bytes(6) for _ in range(50)], [bytes(40) for _ in range(50)]))
         assert [row for row, _, _ in found] == rows[start : start + 10]
+
+
+def test_indexes_and_filters_are_in_parts_that_fit_into_the_cache(tmp_path: Path) -> None:
+    RocksStore.open(tmp_path / "db").close()
+    written = max((tmp_path / "db").glob("OPTIONS-*")).read_text()
+    assert "partition_filters=true" in written
+    assert "index_type=kTwoLevelIndexSearch" in written
+    assert "partition_filters=false" not in written, "in every table"

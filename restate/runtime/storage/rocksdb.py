@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 import attrs
 from rocksdict import (
+    BlockBasedIndexType,
     BlockBasedOptions,
     Cache,
     DBCompressionType,
@@ -268,6 +269,12 @@ def _database_options(options: RocksOptions, buffers: WriteBufferManager) -> Opt
     blocks.set_block_cache(Cache(options.cache_size))
     blocks.set_block_size(16 << 10)
     blocks.set_bloom_filter(10, False)
+    # The cache is split into shards of half a megabyte. The filter of a file with 500,000 rows is larger, and would be
+    # read from disk for every row that is looked up; in parts it stays.
+    blocks.set_index_type(BlockBasedIndexType.two_level_index_search())
+    blocks.set_partition_filters(True)
+    blocks.set_metadata_block_size(4 << 10)
+    blocks.set_pin_top_level_index_and_filter(True)
     blocks.set_cache_index_and_filter_blocks(True)
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(True)
     rocks = Options(raw_mode=True)
