@@ -9,6 +9,7 @@ import attrs
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
+from restate.runtime.rpc.json_bytes import check_bytes
 from restate.runtime.rpc.status import Code, RpcError
 
 _UNKNOWN_FIELD = re.compile(r'has no field named "([^"]*)"')
@@ -35,6 +36,7 @@ def from_json(body: bytes, message_class: type[Message], options: JsonOptions = 
         # protobuf takes a top-level list for an empty message, so the shape is checked first.
         if not isinstance(value, dict) and not _has_other_json_form(message_class):
             raise _bad(f"expected a JSON object, got {body[:40].decode(errors='replace')}")
+        check_bytes(value, message_class.DESCRIPTOR)
         json_format.ParseDict(value, message, ignore_unknown_fields=not options.deny_unknown_fields)
     except json_format.ParseError as error:
         raise _bad(_own_words(str(error))) from error
