@@ -69,6 +69,8 @@ def _apply_many(world: World, count: int, make: Callable[[int], None]) -> None:
         make(number)
         if number % CHUNK == 0:
             world.write()
+            # They hold the records, all of which would stay in memory.
+            world.actions.clear()
     world.write()
     world.actions.clear()
 
