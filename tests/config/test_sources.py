@@ -213,6 +213,7 @@ def test_the_variables_that_all_programs_read_win_over_ours(tmp_path: Path) -> N
 
 def test_variables_of_other_programs_are_left_alone(tmp_path: Path) -> None:
     env = {
+        "RESTATE_HTTP2": "jh2",
         "RESTATE_ADMIN_URL": "http://localhost:9070",
         "RESTATE_CORE_LOG": "debug",
         "RESTATE_SERVICE_HOST": "10.0.0.1",

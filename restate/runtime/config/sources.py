@@ -18,7 +18,8 @@ _DEFAULT_FILES = ("restate.yaml", "restate.toml")
 
 _FOREIGN_VARIABLES = re.compile(
     # The official command-line client and the SDKs read these; they are no settings of a server.
-    r"RESTATE_(HOST|HOST_SCHEME|ADMIN_URL|INGRESS_URL|AUTH_TOKEN|BEARER_TOKEN|IDENTITY_KEY|ENVIRONMENT|EDITOR"
+    # HTTP2 chooses the HTTP/2 library while modules are imported, before there is a configuration (net/_h2.py).
+    r"RESTATE_(HTTP2|HOST|HOST_SCHEME|ADMIN_URL|INGRESS_URL|AUTH_TOKEN|BEARER_TOKEN|IDENTITY_KEY|ENVIRONMENT|EDITOR"
     r"|CONNECT_TIMEOUT|REQUEST_TIMEOUT|(CLI|SDK|CORE|LOCAL|TEST)_.*|LOGGING"
     # Kubernetes puts these into every container beside a service that is called restate.
     r"|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_.*)?)"
