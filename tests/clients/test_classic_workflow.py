@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support import environments, programs
 from tests.support.caller import eventually
 from tests.support.programs import Sdk
 
@@ -124,3 +128,14 @@ def test_a_waiting_workflow_survives_the_server(bed: Bed) -> None:
     answer(bed, "decide", "fay", decision="yes")
     assert answer(bed, "waitForResult", "fay") == {"name": "fay", "decision": "yes"}
     assert bed.program.lines("fay.runs") == ["wf-fay"]
+
+
+def test_the_client_of_the_sdk(bed: Bed) -> None:
+    script = Path(programs.__file__).parent / "services" / "classic_workflow_client.mjs"
+    command = [environments.node(), str(script), str(environments.classic_sdk()), bed.server.ingress, "hal"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    unknown, first, second, running, result, status = json.loads(done.stdout)
+    assert "No workflow" in unknown
+    assert (first, second, running) == ("STARTED", "ALREADY_STARTED", "RUNNING")
+    assert (result, status) == ({"name": "hal", "decision": "yes"}, "FINISHED")
