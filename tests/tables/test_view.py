@@ -45,6 +45,33 @@ def test_a_deleted_range_hides_what_is_stored_or_pending_but_not_what_comes_late
     assert [key for key, _ in scan] == [b"1", b"2", b"25", b"3"]
 
 
+@given(st.lists(st.tuples(st.sampled_from("pdrst"), st.binary(max_size=2)), max_size=30))
+def test_scans_between_changes_see_what_a_dictionary_would_hold(steps: list[tuple[str, bytes]]) -> None:
+    stored = {b"": b"0", b"\x01": b"1", b"a": b"2"}
+    view = _view(stored)
+    model = dict(stored)
+    for number, (step, key) in enumerate(steps):
+        match step:
+            case "p":
+                value = b"%d" % number
+                view.put(key, value)
+                model[key] = value
+            case "d":
+                view.delete(key)
+                model.pop(key, None)
+            case "r":
+                view.delete_range(key, key + b"\x80")
+                model = {one: value for one, value in model.items() if not key <= one < key + b"\x80"}
+            case "s":
+                assert list(view.scan(key, None)) == sorted(item for item in model.items() if item[0] >= key)
+            case "t":
+                # As if the store had refused: what it has is still what it had.
+                list(view.take())
+                model = dict(stored)
+    assert list(view.scan(b"", None)) == sorted(model.items())
+    assert all(view.get(key) == value for key, value in model.items())
+
+
 _KEYS = st.binary(max_size=2)
 _ROWS = st.dictionaries(_KEYS, st.binary(max_size=1), max_size=8)
 

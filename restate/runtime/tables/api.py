@@ -42,10 +42,6 @@ class Tables:
         writes: list[Write] = []
         for view in self._changed:
             name = view.name
-            if view.ranges:
-                writes += [(name, start, DeleteUpTo(end)) for start, end in view.ranges]
-                view.ranges.clear()
-            writes += [(name, key, value) for key, value in view.pending.items()]
-            view.pending.clear()
+            writes += [(name, key, value) for key, value in view.take()]
         self._changed.clear()
         return writes

@@ -1,6 +1,8 @@
 """One table of the store with the pending writes of the current batch on top."""
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 import attrs
@@ -42,12 +44,14 @@ class View:
     ranges: [(start, end), ...] that were deleted before `pending`, {key: value, or None for deleted}.
     """
 
-    __slots__ = ("_changed", "_get", "_store", "name", "pending", "ranges")
+    __slots__ = ("_changed", "_get", "_order", "_store", "name", "pending", "ranges")
 
     def __init__(self, base: Base, name: str) -> None:
         self.name = name
         self.pending: dict[bytes, bytes | None] = {}
         self.ranges: list[tuple[bytes, bytes]] = []
+        # The first keys of `pending`, those that were there at the last scan, in key order.
+        self._order: list[bytes] = []
         self._changed = base.changed
         self._store = base.store
         self._get = base.store.get
@@ -75,6 +79,7 @@ class View:
         self._change()
         for key in [key for key in self.pending if start <= key < end]:
             del self.pending[key]
+        self._order.clear()
         self.ranges.append((start, end))
 
     def _change(self) -> None:
@@ -89,10 +94,30 @@ class View:
             stored = (row for row in stored if not _inside(ranges, row[0]))
         if not self.pending:
             return stored
-        pending = sorted(
-            item for item in self.pending.items() if item[0] >= start and (end is None or item[0] < end)
-        )
+        order = self._pending_in_order()
+        last = len(order) if end is None else bisect_left(order, end)
+        pending = [(key, self.pending[key]) for key in order[bisect_left(order, start) : last]]
         return _merge(stored, pending) if pending else stored
+
+    def take(self) -> Iterator[tuple[bytes, bytes | DeleteUpTo | None]]:
+        """The pending writes as (key, value), ranges first; with the last one they are gone from here."""
+        for start, end in self.ranges:
+            yield start, DeleteUpTo(end)
+        yield from self.pending.items()
+        self.ranges.clear()
+        self.pending.clear()
+        self._order.clear()
+
+    def _pending_in_order(self) -> list[bytes]:
+        # A record that ends a thousand others scans thousands of times; sorting anew each time would take a second.
+        order = self._order
+        fresh = len(self.pending) - len(order)
+        if fresh > len(order):
+            order[:] = sorted(self.pending)
+        else:
+            for key in islice(reversed(self.pending), fresh):
+                insort(order, key)
+        return order
 
     def scan_prefix(self, prefix: bytes) -> Rows:
         """Rows whose key starts with `prefix`, in key order."""
