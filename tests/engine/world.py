@@ -139,6 +139,9 @@ class World:
                 break
             self.now_ms = max(self.now_ms, due[0][0].due_ms)
             actions += self.apply(TimerFired(due[0][0]))
+            assert self.tables.timers.get(due[0][0]) is None, (
+                "a fired timer is gone, or it would fire for ever"
+            )
             if until_ms is None:
                 return actions
         if until_ms is not None:
