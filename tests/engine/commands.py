@@ -70,6 +70,12 @@ def state_keys(generation: Generation, completion_id: int = 0) -> AppendCommand:
     )
 
 
+def eager_state_keys(names: list[bytes]) -> AppendCommand:
+    """The SDK has listed the keys it was given with the start."""
+    value = m.StateKeys(keys=names)
+    return AppendCommand(0x0408, m.GetEagerStateKeysCommand(value=value).SerializeToString())
+
+
 def set_state(generation: Generation, name: bytes, value: bytes) -> AppendCommand:
     if generation is CLASSIC:
         return AppendCommand(0x0801, c.SetStateEntry(key=name, value=value).SerializeToString())

@@ -200,6 +200,7 @@ class Scenario:
             "suspend": lambda: rec.Suspended(_awaiting(words)),
             "get": lambda: wire.get_state(generation, words[0].encode(), first),
             "get-eager": lambda: wire.get_eager_state(generation, words[0].encode(), words[1].encode()),
+            "eager-keys": lambda: wire.eager_state_keys([word.encode() for word in words]),
             "keys": lambda: wire.state_keys(generation, first),
             "set": lambda: wire.set_state(generation, words[0].encode(), words[1].encode()),
             "clear": lambda: wire.clear_state(generation, words[0].encode()),
