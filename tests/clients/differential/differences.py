@@ -1,4 +1,19 @@
-"""Where our server is meant to differ from the official one, and why."""
+"""Where our server is meant to differ from the official one, and why.
+
+`DIFFERENCES` are those that the scenarios show. Others, which need more than one server's answers to be seen:
+
+- A suspension that names completions no command asks for fails the attempt with RT0012. The official server waits, for
+  ever; an SDK that does this is at fault, and its author should learn of it.
+- A command whose bytes do not decode fails the attempt with RT0012. The official server stores it and its partition
+  cannot be started again.
+- Purging a workflow answers handlers that still wait for one of its promises with 410. They would wait for ever, or take
+  the answer of a later run of the same key.
+- An End without any output is RT0012 and is retried. The official server ends.
+- Cancelling an invocation that waits for its key answers those who attach with 409 `canceled` while they wait; a later
+  attach finds nothing, as with the official server.
+- The batch operations use the texts of the single ones. One table of texts is easier to search for.
+- Differences at the ingress are listed, with reasons, where they are tested: `tests/clients/test_ingress_differential.py`.
+"""
 
 from __future__ import annotations
 
