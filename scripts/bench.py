@@ -1,9 +1,9 @@
 """Measure our server beside the official one: same machine, same services, same load.
 
-    python3 scripts/bench.py                   everything, both servers (about eight minutes)
-    python3 scripts/bench.py --quick           a short form
-    python3 scripts/bench.py --only ours --reuse    ours now, the official figures from the last run
-    python3 scripts/bench.py --parts load --sdk python --clients 64
+    .venv/bin/python scripts/bench.py                   everything, both servers (about eight minutes)
+    .venv/bin/python scripts/bench.py --quick           a short form
+    .venv/bin/python scripts/bench.py --only ours --reuse    ours now, the official figures from the last run
+    .venv/bin/python scripts/bench.py --parts load --sdk python --clients 64
 
 Needs wrk (Debian package), Node for the TypeScript services and the official server. Nothing else should run on
 the machine. Figures are kept in .cache/bench/*.json; the table is printed and written to --output.

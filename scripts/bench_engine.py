@@ -1,8 +1,8 @@
 """Measure the engine alone, on RocksDB: does anything grow that should not?
 
-    python3 scripts/bench_engine.py                    everything, up to 100,000 rows (about a minute)
-    python3 scripts/bench_engine.py --sizes 10 1000    a short form
-    python3 scripts/bench_engine.py --parts timers --timers 1000000
+    .venv/bin/python scripts/bench_engine.py                    everything, up to 100,000 rows (about a minute)
+    .venv/bin/python scripts/bench_engine.py --sizes 10 1000    a short form
+    .venv/bin/python scripts/bench_engine.py --parts timers --timers 1000000
 
 Parts: steps (the time of one step among few and among many rows; the ratio of last to first size is to stay within 1.5),
 replay (a journal of 10,000 entries, under 1 s), memory (what suspended invocations add, at most 50 MB per 100,000),

@@ -1,8 +1,8 @@
 """Break one rule of the engine at a time, and show that a fast test notices.
 
-    python3 scripts/mutants.py                 all of tests/mutants/*.toml (about five minutes)
-    python3 scripts/mutants.py --match inbox   those with a word in their name
-    python3 scripts/mutants.py --random 3      some
+    .venv/bin/python scripts/mutants.py                 all of tests/mutants/*.toml (about five minutes)
+    .venv/bin/python scripts/mutants.py --match inbox   those with a word in their name
+    .venv/bin/python scripts/mutants.py --random 3      some
 
 Each mutant is an exact replacement in one file. It is made in a copy of the tree, never here, and the tests run until the
 first one fails: first the quick ones, and if all of them pass the properties. Prints which test caught which mutant;
