@@ -201,7 +201,7 @@ async def test_everything_that_returns_is_on_disk(nursery: trio.Nursery, autojum
         lambda: rig.partition.signal(callee.invocation, "name", Success(b"")),
         lambda: rig.partition.complete_awakeable(callee.invocation, 1, Success(b"")),
         lambda: rig.partition.terminate(callee.invocation, TerminateKind.CANCEL),
-        rig.partition.barrier,
+        rig.partition.settle,
     ]
     for ask in durable:
         await ask()  # type: ignore[misc]

@@ -137,6 +137,18 @@ class Partition:
         await self.send_channel.send((None, done.set))
         await done.wait()
 
+    async def _ask(
+        self, waiters: dict[int, _Waiter[T]], waiter: _Waiter[T], record_of: Callable[[int], Record]
+    ) -> T:
+        """Offer the record that carries a new request id, and wait for the answer to that id."""
+        request_id = next(self._request_ids)
+        waiters[request_id] = waiter
+        try:
+            self.offer(record_of(request_id))
+            return await waiter.take()
+        finally:
+            del waiters[request_id]
+
     async def _offer_durably(self, record: Record) -> None:
         done = trio.Event()
         self.offer(record, done.set)
@@ -153,13 +165,11 @@ class Partition:
         source: Source | None = None,
     ) -> IngressReply:
         """Start or join the invocation and wait for its outcome, however long. Raises Overloaded."""
-        request_id = next(self._request_ids)
-        waiter = self._replies[request_id] = _Waiter[IngressReply](callee.invocation)
-        try:
-            self.offer(_invoke(callee, body, headers, source, sink=IngressSink(request_id)))
-            return await waiter.take()
-        finally:
-            del self._replies[request_id]
+        return await self._ask(
+            self._replies,
+            _Waiter(callee.invocation),
+            lambda request_id: _invoke(callee, body, headers, source, sink=IngressSink(request_id)),
+        )
 
     async def send(
         self,
@@ -171,32 +181,21 @@ class Partition:
         execution_time_ms: int | None = None,
     ) -> SubmitReply:
         """Start or join the invocation; return once that is durable. Raises Overloaded."""
-        request_id = next(self._request_ids)
-        waiter = self._submits[request_id] = _Waiter[SubmitReply]()
-        try:
-            self.offer(
-                _invoke(
-                    callee,
-                    body,
-                    headers,
-                    source,
-                    submit_request=request_id,
-                    execution_time_ms=execution_time_ms,
-                )
-            )
-            return await waiter.take()
-        finally:
-            del self._submits[request_id]
+        return await self._ask(
+            self._submits,
+            _Waiter(),
+            lambda request_id: _invoke(
+                callee, body, headers, source, submit_request=request_id, execution_time_ms=execution_time_ms
+            ),
+        )
 
     async def attach(self, invocation: InvocationId, *, block: bool) -> IngressReply:
         """The outcome of an invocation; `block` waits for it. Raises Overloaded."""
-        request_id = next(self._request_ids)
-        waiter = self._replies[request_id] = _Waiter[IngressReply](invocation)
-        try:
-            self.offer(Attach(invocation, IngressSink(request_id), block))
-            return await waiter.take()
-        finally:
-            del self._replies[request_id]
+        return await self._ask(
+            self._replies,
+            _Waiter(invocation),
+            lambda request_id: Attach(invocation, IngressSink(request_id), block),
+        )
 
     async def signal(self, invocation: InvocationId, key: int | str, result: Result) -> None:
         """Signal an invocation; return once that is durable, even if there is none. Raises Overloaded."""
@@ -244,13 +243,7 @@ class Partition:
         return await self._outcome(lambda request_id: Operate(invocation, operation, request_id))
 
     async def _outcome(self, record_of: Callable[[int], Record]) -> AdminOutcome:
-        request_id = next(self._request_ids)
-        waiter = self._outcomes[request_id] = _Waiter[AdminOutcome]()
-        try:
-            self.offer(record_of(request_id))
-            return await waiter.take()
-        finally:
-            del self._outcomes[request_id]
+        return await self._ask(self._outcomes, _Waiter(), record_of)
 
     async def change_schema(
         self, expected_version: int, rows: tuple[tuple[bytes, bytes | None], ...]
@@ -261,10 +254,6 @@ class Partition:
         """
         outcome = await self._outcome(lambda request_id: ChangeSchema(expected_version, rows, request_id))
         return outcome is AdminOutcome.DONE
-
-    async def barrier(self) -> None:
-        """Return once everything that could be read before the call is on disk."""
-        await self.settle()
 
     # -- the end -------------------------------------------------------------------------------------------------
 
