@@ -60,8 +60,8 @@ def lock(session: nox.Session) -> None:
     options += ["--no-emit-index-url", "--no-header", "--no-annotate", *session.posargs]
     runtime, development, sdk = "requirements.lock", "requirements-dev.lock", "requirements-sdk.lock"
     for output, arguments in (
-        (runtime, ["pyproject.toml", "--extra=fast"]),
-        (development, ["pyproject.toml", "--extra=fast", "--group=dev", f"--constraints={runtime}"]),
+        (runtime, ["pyproject.toml", "--extra=fast", "--extra=tracing"]),
+        (development, ["pyproject.toml", "--extra=fast", "--extra=tracing", "--group=dev", f"--constraints={runtime}"]),
         (sdk, ["--group=sdk"]),
     ):
         session.run(str(uv), "pip", "compile", *options, *arguments, f"--output-file={output}")
