@@ -29,6 +29,7 @@ CLASSIC_SDK = ("@restatedev/restate-sdk@0.8.1",)
 PROTOC = ("grpcio-tools==1.54.3", "setuptools<81")
 BUNDLER = ("esbuild@0.25.12",)
 OFFICIAL_SERVER = ("@restatedev/restate-server@1.7.12",)
+OFFICIAL_CLI = ("@restatedev/restate@1.7.12",)
 
 
 class MissingToolError(Exception):
@@ -79,6 +80,15 @@ def official_server() -> Path:
     programs = sorted((folder / "node_modules" / "@restatedev").glob("restate-server-*/bin/restate-server"))
     if not programs:
         raise MissingToolError(f"the official server has no program for this machine under {folder}")
+    return programs[0]
+
+
+def official_cli() -> Path:
+    """The official command line's program."""
+    folder = _node_folder("cli", OFFICIAL_CLI)
+    programs = sorted((folder / "node_modules" / "@restatedev").glob("restate-*/bin/restate"))
+    if not programs:
+        raise MissingToolError(f"the official command line has no program for this machine under {folder}")
     return programs[0]
 
 
