@@ -23,6 +23,7 @@ from google.protobuf.descriptor_pb2 import (
 
 from restate.runtime.errors import DeploymentError
 from restate.runtime.pb import ext_pb2
+from restate.runtime.schema.legal_names import identifier, is_identifier, legal_name
 from restate.runtime.schema.messages import MessagePool
 
 # The generated stubs do not know of which message these are extensions.
@@ -30,8 +31,9 @@ SERVICE_TYPE: Any = ext_pb2.service_type
 FIELD: Any = ext_pb2.field
 
 EXTENSION_FILE = "dev/restate/ext.proto"
+MOVED = "dev/restate/moved/"
+"""Of files that only hold a service under a legal name; they differ from deployment to deployment."""
 _GOOGLE = "google/protobuf/"
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERVICE_TYPE_OPTION = "dev.restate.ext.service_type"
 _FIELD_OPTION = "dev.restate.ext.field"
 
@@ -176,15 +178,13 @@ def _move_unnameable(file: FileDescriptorProto) -> Iterator[FileDescriptorProto]
     move: list[ServiceDescriptorProto] = []
     for service in file.service:
         names = [service.name, *(method.name for method in service.method)]
-        (stay if all(_IDENTIFIER.fullmatch(name) for name in names) else move).append(service)
+        (stay if all(is_identifier(name) for name in names) else move).append(service)
     if not move:
         return
     taken = {_full_name(file.package, service.name) for service in stay}
     taken |= {_full_name(file.package, message.name) for message in file.message_type}
     for service in move:
-        alias = ".".join(
-            _identifier(part) for part in _full_name(file.package, service.name).split(".") if part
-        )
+        alias = legal_name(_full_name(file.package, service.name))
         if alias in taken or any(name.startswith(f"{alias}.") for name in taken):
             continue
         taken.add(alias)
@@ -193,17 +193,12 @@ def _move_unnameable(file: FileDescriptorProto) -> Iterator[FileDescriptorProto]
     file.service.extend(stay)
 
 
-def _identifier(text: str) -> str:
-    legal = re.sub(r"[^A-Za-z0-9_]", "_", text)
-    return f"_{legal}" if legal[0].isdigit() else legal
-
-
 def _file_of_one(
     origin: FileDescriptorProto, service: ServiceDescriptorProto, alias: str
 ) -> FileDescriptorProto:
     package, _, name = alias.rpartition(".")
     file = FileDescriptorProto(
-        name=f"dev/restate/moved/{alias}.proto",
+        name=f"{MOVED}{alias}.proto",
         package=package,
         syntax=origin.syntax,
         dependency=dict.fromkeys([origin.name, *origin.dependency]),
@@ -211,7 +206,7 @@ def _file_of_one(
     )
     renamed = file.service[0]
     renamed.name = name
-    methods = {_identifier(method.name): method for method in renamed.method}
+    methods = {identifier(method.name): method for method in renamed.method}
     del renamed.method[:]
     for legal, method in methods.items():
         renamed.method.add().CopyFrom(method)

@@ -6,8 +6,11 @@ from typing import Self
 
 from restate.runtime.model.ids import DeploymentId
 from restate.runtime.schema.deployment import Deployment, Handler, Service
+from restate.runtime.schema.legal_names import identifier, is_identifier, legal_name
 from restate.runtime.schema.messages import ClassicMessages, MessagePool
 from restate.runtime.schema.rows import Row, decode_deployment, id_in_key, is_deployment
+from restate.runtime.schema.symbols_builtin import BUILTIN_SERVICES, builtin_files
+from restate.runtime.schema.symbols_public import PublicSymbols, public_symbols
 
 
 class Registry:
@@ -31,6 +34,8 @@ class Registry:
             for handler in service.handlers
         }
         self._pools = dict(pools)
+        self._symbols: PublicSymbols | None = None
+        self._aliases, self._handler_aliases = _aliases(self._latest)
 
     @classmethod
     def load(cls, version: int, rows: Iterable[tuple[bytes, bytes]]) -> Self:
@@ -61,6 +66,25 @@ class Registry:
         """The handler in the latest revision of its service."""
         return self._handlers.get((service, handler))
 
+    def find(self, service: str) -> Service | None:
+        """By its name, else by the name that descriptors have for it (`legal_names.py`)."""
+        return self._latest.get(service) or self._latest.get(self._aliases.get(service, ""))
+
+    def find_handler(self, service: Service, handler: str) -> Handler | None:
+        """The handler in the latest revision of the service, also by its name in descriptors."""
+        found = self._handlers.get((service.name, handler))
+        if found is None and (alias := self._handler_aliases.get((service.name, handler))):
+            found = self._handlers.get((service.name, alias))
+        return found
+
+    def symbols(self) -> PublicSymbols:
+        """What reflection shows of the built-in and of all public services."""
+        if self._symbols is None:
+            self._symbols = public_symbols(
+                self.deployments.values(), self._latest.values(), builtin_files(), BUILTIN_SERVICES
+            )
+        return self._symbols
+
     def services(self) -> list[Service]:
         """The latest revisions, by name."""
         return [self._latest[name] for name in sorted(self._latest)]
@@ -81,6 +105,19 @@ class Registry:
             pool = MessagePool(self.deployments[latest.deployment_id].descriptors)
             self._pools[latest.deployment_id] = pool
         return pool.messages(latest.type, handler.classic)
+
+
+def _aliases(latest: Mapping[str, Service]) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
+    """{name in descriptors: name} of services, and {(service, name in descriptors): name} of handlers."""
+    services: dict[str, str] = {}
+    handlers: dict[tuple[str, str], str] = {}
+    for name in sorted(latest):
+        if (legal := legal_name(name)) != name:
+            services.setdefault(legal, name)
+        for handler in latest[name].handlers:
+            if not is_identifier(handler.name):
+                handlers.setdefault((name, identifier(handler.name)), handler.name)
+    return services, handlers
 
 
 def _latest(deployments: Iterable[Deployment]) -> dict[str, Service]:
