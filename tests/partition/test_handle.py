@@ -8,7 +8,13 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from restate.runtime.engine.actions import AdminOutcome, AdminReply, IngressReply, SubmitReply
+from restate.runtime.engine.actions import (
+    AdminOutcome,
+    AdminReply,
+    IngressReply,
+    PublishSchema,
+    SubmitReply,
+)
 from restate.runtime.engine.records import Attach, Record, Terminate, TerminateKind
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import IngressSink
@@ -207,3 +213,13 @@ async def test_everything_that_returns_is_on_disk(nursery: trio.Nursery, autojum
         await ask()  # type: ignore[misc]
         assert rig.store.unflushed == 0
     nursery.cancel_scope.cancel()
+
+
+async def test_a_change_of_the_schema_and_the_end_are_told() -> None:
+    partition = Partition(queue_limit=1)
+    first = partition.changed
+    partition.publish(PublishSchema(1, ()))
+    second = partition.changed
+    assert (first.is_set(), second.is_set(), partition.refusing) == (True, False, False)
+    partition.refuse()
+    assert (second.is_set(), partition.changed.is_set(), partition.refusing) == (True, False, True)

@@ -94,9 +94,12 @@ class Partition:
         ](queue_limit)
         self.schema = Registry.EMPTY
         self.ready = trio.Event()
+        self.changed = trio.Event()
+        """Set, and replaced by a new one, whenever `schema` or `refusing` has changed. Take it before you look."""
+        self.refusing = False
+        """The server stops: clients are not served any more."""
         self.outbox_waits = False
         """Messages overflowed into the outbox; the processor works them off between batches."""
-        self._refusing = False
         self._request_ids = itertools.count(1)
         # {request id: waiter}; removed by the caller that waits, whether it was answered or cancelled.
         self._replies: dict[int, _Waiter[IngressReply]] = {}
@@ -124,7 +127,7 @@ class Partition:
 
     def offer(self, record: Record | None, durable: Durable | None = None) -> None:
         """Queue a record or refuse at once: for clients. Raises Overloaded or ShuttingDown."""
-        if self._refusing:
+        if self.refusing:
             raise ShuttingDown("the server is shutting down; send the request again when it is started again")
         try:
             self.send_channel.send_nowait((record, durable))
@@ -259,7 +262,8 @@ class Partition:
 
     def refuse(self) -> None:
         """Accept nothing more from clients. Attempts, timers and what was accepted before go on."""
-        self._refusing = True
+        self.refusing = True
+        self._tell_of_change()
 
     def awaited(self) -> set[InvocationId]:
         """The invocations whose outcome a client waits for."""
@@ -304,6 +308,11 @@ class Partition:
     def publish(self, action: PublishSchema) -> None:
         """Show the changed schema to everybody, now that it is durable."""
         self.schema = self.schema.changed(action.version, action.rows)
+        self._tell_of_change()
+
+    def _tell_of_change(self) -> None:
+        changed, self.changed = self.changed, trio.Event()
+        changed.set()
 
 
 def _invoke(
