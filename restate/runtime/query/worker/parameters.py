@@ -80,7 +80,7 @@ def _from_text(oid: int, text: str) -> object:
         return text
     try:
         return parse(oid, text)
-    except (ValueError, InvalidOperation, OverflowError) as error:
+    except (ValueError, KeyError, InvalidOperation, OverflowError) as error:
         raise QueryError(f'invalid input syntax for type {_TYPE_NAMES[oid]}: "{text}"', BAD_VALUE) from error
 
 

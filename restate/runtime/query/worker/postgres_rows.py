@@ -4,6 +4,7 @@ No Python runs for each row: every column becomes a column of byte strings, ever
 before it, and one join makes the messages, whose bytes then lie behind each other in the result's buffer.
 """
 
+import sys
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -47,6 +48,7 @@ def _prefixes(cells: pa.Array) -> pa.Array:
 
 
 def _contents(messages: pa.Array) -> bytes:
-    """All values behind each other."""
-    contents = messages.buffers()[2]
-    return b"" if contents is None else bytes(contents.to_pybytes())
+    """All values behind each other. The buffer of a join may be longer than its values."""
+    _, offsets, contents = messages.buffers()
+    last = offsets.slice((messages.offset + len(messages)) * 8, 8).to_pybytes()
+    return bytes(contents.slice(0, int.from_bytes(last, sys.byteorder)).to_pybytes())
