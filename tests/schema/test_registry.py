@@ -43,7 +43,7 @@ def test_stored_rows_are_read_back() -> None:
     stored = deployment("dp_a", service("A", ServiceType.WORKFLOW, "run"), service("B"))
     key, value = deployment_row(stored)
     assert value is not None
-    view = Registry.load(7, [(key, value), (b"subscription/x", b"?")])
+    view = Registry.load(7, [(key, value), (b"something/x", b"?")])
     assert view.version == 7
     assert dict(view.deployments) == {"dp_a": stored}
 

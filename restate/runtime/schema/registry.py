@@ -1,4 +1,6 @@
-"""The registry: an immutable view over all stored deployments, with the latest revision of each service name."""
+"""The registry: an immutable view over all that is stored in the schema: deployments, with the latest revision of each
+service name, and what `stored` has.
+"""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -9,6 +11,7 @@ from restate.runtime.schema.deployment import Deployment, Handler, Service
 from restate.runtime.schema.legal_names import identifier, is_identifier, legal_name
 from restate.runtime.schema.messages import ClassicMessages, MessagePool
 from restate.runtime.schema.rows import Row, decode_deployment, id_in_key, is_deployment
+from restate.runtime.schema.stored import NOTHING, Stored
 from restate.runtime.schema.symbols_builtin import BUILTIN_SERVICES, builtin_files
 from restate.runtime.schema.symbols_public import PublicSymbols, public_symbols
 
@@ -23,9 +26,11 @@ class Registry:
         version: int,
         deployments: Mapping[DeploymentId, Deployment],
         pools: Mapping[DeploymentId, MessagePool] = MappingProxyType({}),
+        stored: Stored = NOTHING,
     ) -> None:
         """pools: those of deployments that are unchanged, so that they are not built again."""
         self.version = version
+        self.stored = stored
         self.deployments: Mapping[DeploymentId, Deployment] = MappingProxyType(dict(deployments))
         self._latest = _latest(self.deployments.values())
         self._handlers = {
@@ -40,11 +45,14 @@ class Registry:
     @classmethod
     def load(cls, version: int, rows: Iterable[tuple[bytes, bytes]]) -> Self:
         """From all stored rows. Raises SchemaFormatError."""
+        rows = list(rows)
         deployments = (decode_deployment(key, value) for key, value in rows if is_deployment(key))
-        return cls(version, {deployment.id: deployment for deployment in deployments})
+        stored = NOTHING.changed(rows)
+        return cls(version, {deployment.id: deployment for deployment in deployments}, stored=stored)
 
     def changed(self, version: int, rows: Iterable[Row]) -> "Registry":
         """The registry after `rows` have been stored as schema version `version`."""
+        rows = list(rows)
         deployments = dict(self.deployments)
         pools = dict(self._pools)
         for key, value in rows:
@@ -56,7 +64,7 @@ class Registry:
                 deployments[deployment_id] = decode_deployment(key, value)
             if old is None or value is None or deployments[deployment_id].descriptors != old.descriptors:
                 pools.pop(deployment_id, None)
-        return Registry(version, deployments, pools)
+        return Registry(version, deployments, pools, self.stored.changed(rows))
 
     def service(self, name: str) -> Service | None:
         """The latest revision."""
