@@ -1,4 +1,4 @@
-"""Content codings of Connect messages (ingress.md §2.1)."""
+"""Content codings of messages (ingress.md §1.3, §2.1)."""
 
 import zlib
 
@@ -6,6 +6,37 @@ from restate.runtime.rpc.status import Code, RpcError
 
 ACCEPTED = b"gzip"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
+_LEVEL = 1  # replies are compressed while the loop waits
+
+
+class UnsupportedCoding(RpcError):
+    """A content coding that is not served; the answer names those that are."""
+
+    def __init__(self, message: str = "Operation is not implemented or not supported") -> None:
+        super().__init__(Code.UNIMPLEMENTED, message)
+
+
+def check_coding(coding: bytes | None) -> None:
+    """Raises UnsupportedCoding."""
+    if coding is not None and b"identity" not in coding and not is_gzip(coding):
+        text = coding[:40].decode("latin-1")
+        raise UnsupportedCoding(f"expected identity or gzip as coding of messages, got '{text}'")
+
+
+def is_gzip(coding: bytes) -> bool:
+    return coding.strip().lower() in (b"gzip", b"x-gzip")
+
+
+def answers_in_gzip(coding: bytes | None, accepted: bytes | None) -> bool:
+    """Whether a reply is compressed: as the request was, unless the client accepts only other codings."""
+    if coding is None or not is_gzip(coding):
+        return False
+    return accepted is None or b"gzip" in accepted.lower()
+
+
+def gzip(message: bytes) -> bytes:
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    return packer.compress(message) + packer.flush()
 
 
 def decompress(body: bytes, encoding: bytes | None, limit: int) -> bytes:
@@ -15,8 +46,8 @@ def decompress(body: bytes, encoding: bytes | None, limit: int) -> bytes:
     """
     if encoding is None or b"identity" in encoding:
         return body
-    if encoding.strip().lower() not in (b"gzip", b"x-gzip"):
-        raise RpcError(Code.UNIMPLEMENTED, "Operation is not implemented or not supported")
+    if not is_gzip(encoding):
+        raise UnsupportedCoding
     if not body:
         return body
     return _gunzip(body, limit)

@@ -4,11 +4,16 @@ Source: the Connect protocol reference of connectrpc.com, and ingress.md §1.1, 
 """
 
 import json
+from enum import Enum
 from urllib.parse import parse_qsl
 
 import attrs
 
+from restate.runtime.rpc.metadata import decode_binary, encode_binary
+from restate.runtime.rpc.protocols import Codec
 from restate.runtime.rpc.status import PLAIN, STRICT, Code, Profile, RpcError
+
+Headers = list[tuple[bytes, bytes]]
 
 JSON = "application/json"
 PROTO = "application/proto"
@@ -28,7 +33,7 @@ class Unserved:
 _UNSUPPORTED = Unserved(415)
 _UNSUPPORTED_STRICT = Unserved(415, ((b"accept-post", f"{JSON}, {PROTO}".encode()),))
 _WRONG_VERB = Unserved(405, ((b"allow", b"GET, POST"),))
-_NOT_BY_GET = Unserved(405, ((b"allow", b"POST"),))
+NOT_BY_GET = Unserved(405, ((b"allow", b"POST"),))
 
 
 def is_rpc_type(content_type: bytes | None) -> bool:
@@ -49,7 +54,7 @@ def codec_of(method: str, content_type: bytes | None, query: str, profile: Profi
     if is_rpc_type(content_type):
         return _UNSUPPORTED if method == "POST" else Unserved(405)
     if method == "GET" and content_type is None:
-        return _NOT_BY_GET if _has_message(query) else JSON
+        return NOT_BY_GET if _has_message(query) else JSON
     if method != "POST":
         return _WRONG_VERB if strict and method != "GET" else _UNSUPPORTED
     if content_type is not None:
@@ -94,6 +99,69 @@ def timeout_of(value: bytes | None) -> float | None:
 
 def error_body(error: RpcError, profile: Profile) -> tuple[int, bytes]:
     """HTTP status and JSON body."""
-    body = {"code": profile.name(error.code), "message": error.message}
+    body: dict[str, object] = {"code": profile.name(error.code), "message": error.message}
+    if error.details:
+        body["details"] = [
+            {"type": detail.type, "value": encode_binary(detail.value).decode()} for detail in error.details
+        ]
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return profile.http[error.code], text.encode("utf-8", "replace")
+
+
+def trailing(metadata: Headers) -> Headers:
+    """Trailing metadata as headers of the answer."""
+    return [(b"trailer-" + name, value) for name, value in metadata]
+
+
+class Place(Enum):
+    """Where a request has its message."""
+
+    BODY = "body"
+    QUERY = "query"
+    NOWHERE = "nowhere"  # a bare GET: the empty message
+
+
+@attrs.frozen
+class Asked:
+    codec: Codec
+    place: Place
+
+
+def asked(method: str, content_type: bytes | None, query: str, profile: Profile) -> Asked | Unserved:
+    """What a request wants, if it is one of this protocol."""
+    if method == "GET" and (profile is STRICT or (content_type is None and _has_message(query))):
+        return _asked_by_query(query)
+    codec = codec_of(method, content_type, "", profile)
+    if isinstance(codec, Unserved):
+        return codec
+    place = Place.NOWHERE if method == "GET" else Place.BODY
+    return Asked(Codec.JSON if codec == JSON else Codec.PROTO, place)
+
+
+def _asked_by_query(query: str) -> Asked | Unserved:
+    encoding = dict(parse_qsl(query, keep_blank_values=True)).get("encoding", "")
+    try:
+        return Asked(Codec(encoding), Place.QUERY)
+    except ValueError:
+        return _UNSUPPORTED
+
+
+def message_in(query: str) -> tuple[bytes, bytes | None]:
+    """The message that a GET carries, as it is encoded, and its compression. Raises RpcError INVALID_ARGUMENT."""
+    values: dict[bytes, bytes] = {}
+    for name, value in parse_qsl(query.encode("latin-1", "replace"), keep_blank_values=True):
+        values.setdefault(name, value)
+    message = values.get(b"message")
+    if message is None:
+        raise RpcError(Code.INVALID_ARGUMENT, "expected the query parameter message, got none")
+    if values.get(b"base64") == b"1":
+        message = _url_safe(message)
+    return message, values.get(b"compression")
+
+
+def _url_safe(text: bytes) -> bytes:
+    """Bytes of URL-safe base64, padded or not; the standard alphabet is understood, too."""
+    try:
+        return decode_binary(text.replace(b"-", b"+").replace(b"_", b"/"))
+    except RpcError as error:
+        raise RpcError(Code.INVALID_ARGUMENT, f"message: {error.message}") from error

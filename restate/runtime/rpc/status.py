@@ -1,8 +1,10 @@
 """The code table of gRPC and Connect, and what each code is over HTTP (ingress.md §1.2)."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import attrs
+from google.protobuf.message import Message
 
 
 class Code(IntEnum):
@@ -60,13 +62,37 @@ PLAIN = Profile(_PLAIN, "cancelled")
 STRICT = Profile(_STRICT, "canceled")
 
 
-class RpcError(Exception):
-    """A call fails with this status."""
+@attrs.frozen
+class Detail:
+    """A message that tells more of an error. type: its full name. value: it, encoded."""
 
-    def __init__(self, code: Code, message: str) -> None:
+    type: str
+    value: bytes
+
+    @classmethod
+    def of(cls, message: Message) -> "Detail":
+        return cls(message.DESCRIPTOR.full_name, message.SerializeToString())
+
+
+class RpcError(Exception):
+    """A call fails with this status.
+
+    metadata: headers of the error as they stand on the wire. gRPC has them among its trailers, Connect among the
+    headers of the answer.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        details: Sequence[Detail] = (),
+        metadata: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.details = details
+        self.metadata = metadata
 
 
 def outcome_code(number: int) -> Code:

@@ -30,6 +30,11 @@ CLASSIC_JSON = JsonOptions()
 
 def from_json(body: bytes, message_class: type[Message], options: JsonOptions = CLASSIC_JSON) -> bytes:
     """The encoded message. Raises RpcError INVALID_ARGUMENT."""
+    return parse_json(body, message_class, options).SerializeToString()
+
+
+def parse_json(body: bytes, message_class: type[Message], options: JsonOptions = CLASSIC_JSON) -> Message:
+    """The message that a JSON text means. Raises RpcError INVALID_ARGUMENT."""
     message = message_class()
     try:
         value = _decode(body.decode())
@@ -37,35 +42,55 @@ def from_json(body: bytes, message_class: type[Message], options: JsonOptions = 
         if not isinstance(value, dict) and not _has_other_json_form(message_class):
             raise _bad(f"expected a JSON object, got {body[:40].decode(errors='replace')}")
         check_bytes(value, message_class.DESCRIPTOR)
-        json_format.ParseDict(value, message, ignore_unknown_fields=not options.deny_unknown_fields)
+        json_format.ParseDict(
+            value,
+            message,
+            ignore_unknown_fields=not options.deny_unknown_fields,
+            descriptor_pool=_pool(message),
+        )
     except json_format.ParseError as error:
         raise _bad(_own_words(str(error))) from error
     except (ValueError, RecursionError) as error:
         raise _bad(str(error)) from error
-    return message.SerializeToString()
+    return message
 
 
 def to_json(raw: bytes, message_class: type[Message], options: JsonOptions = CLASSIC_JSON) -> bytes:
     """The message as compact JSON. Raises RpcError INTERNAL when the service has answered something else."""
     try:
+        message = message_class.FromString(raw)
+    except DecodeError as error:
+        raise _unserializable(error) from error
+    return message_to_json(message, options)
+
+
+def message_to_json(message: Message, options: JsonOptions = CLASSIC_JSON) -> bytes:
+    """As compact JSON. Raises RpcError INTERNAL when it has no such form."""
+    try:
         value = json_format.MessageToDict(
-            message_class.FromString(raw),
+            message,
             always_print_fields_with_no_presence=not options.skip_default_fields,
             preserving_proto_field_name=options.use_proto_field_name,
             use_integers_for_enums=options.use_enum_numbers,
+            descriptor_pool=_pool(message),
         )
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    except (DecodeError, json_format.SerializeToJsonError, ValueError, RecursionError) as error:
-        raise RpcError(Code.INTERNAL, f"The response payload cannot be serialized: {error}") from error
+    except (TypeError, json_format.SerializeToJsonError, ValueError, RecursionError) as error:
+        raise _unserializable(error) from error
     return text.encode()
+
+
+def parse(body: bytes, message_class: type[Message]) -> Message:
+    """The decoded message. Raises RpcError INVALID_ARGUMENT."""
+    try:
+        return message_class.FromString(body)
+    except DecodeError as error:
+        raise _bad(f"expected a {message_class.DESCRIPTOR.full_name}: {error}") from error
 
 
 def check_encoded(body: bytes, message_class: type[Message]) -> bytes:
     """The same bytes, if they are such a message. Raises RpcError INVALID_ARGUMENT."""
-    try:
-        message_class.FromString(body)
-    except DecodeError as error:
-        raise _bad(f"expected a {message_class.DESCRIPTOR.full_name}: {error}") from error
+    parse(body, message_class)
     return body
 
 
@@ -114,3 +139,12 @@ def _has_other_json_form(message_class: type[Message]) -> bool:
 
 def _bad(detail: str) -> RpcError:
     return RpcError(Code.INVALID_ARGUMENT, f"Error when parsing request: {detail}")
+
+
+def _unserializable(error: Exception) -> RpcError:
+    return RpcError(Code.INTERNAL, f"The response payload cannot be serialized: {error}")
+
+
+def _pool(message: Message) -> Any:
+    """Where the types of an Any are looked up: the contracts that the message belongs to."""
+    return message.DESCRIPTOR.file.pool

@@ -1,0 +1,159 @@
+"""How replies and errors leave in each protocol."""
+
+from abc import ABC, abstractmethod
+
+from restate.runtime.net.http import Headers, Response
+from restate.runtime.rpc import connect, grpc, grpc_web
+from restate.runtime.rpc.compression import ACCEPTED, UnsupportedCoding, gzip
+from restate.runtime.rpc.frames import COMPRESSED, frame
+from restate.runtime.rpc.protocols import Protocol, Wire
+from restate.runtime.rpc.status import Profile, RpcError
+
+_OK = list(grpc.OK_TRAILERS)
+
+
+class Answer(ABC):
+    """One answer: `reply` or `fail` alone; or `start`, any number of `message`, and `finish` or `fail`.
+
+    `initial` and `trailing` are metadata as they stand on the wire. Every method raises ConnectionClosed.
+    """
+
+    def __init__(self, response: Response, wire: Wire, *, compress: bool, headers: Headers) -> None:
+        """compress: with gzip. headers: of every answer, whatever its content."""
+        self._response = response
+        self._wire = wire
+        self._compress = compress
+        self._headers = headers
+        self.started = False
+        self.writing = False  # within `message`: to stop now would cut it
+
+    @abstractmethod
+    async def reply(self, message: bytes, initial: Headers, trailing: Headers) -> None:
+        """Success of a unary method."""
+
+    @abstractmethod
+    async def start(self, initial: Headers) -> None: ...
+
+    @abstractmethod
+    async def message(self, message: bytes) -> None: ...
+
+    @abstractmethod
+    async def finish(self, trailing: Headers) -> None:
+        """Success after `start`."""
+
+    @abstractmethod
+    async def fail(self, error: RpcError, initial: Headers, trailing: Headers) -> None:
+        """An error, before or after `start`."""
+
+
+class GrpcAnswer(Answer):
+    """gRPC on h2: headers, messages, trailers."""
+
+    def _head(self, initial: Headers) -> Headers:
+        head = [(b"content-type", self._wire.content_type), *self._headers]
+        if self._compress:
+            head.append((b"grpc-encoding", b"gzip"))
+        head += initial
+        return head
+
+    def _frame(self, message: bytes) -> bytes:
+        return frame(gzip(message), COMPRESSED) if self._compress else frame(message)
+
+    async def reply(self, message: bytes, initial: Headers, trailing: Headers) -> None:
+        response = self._response
+        await response.start(200, self._head(initial))
+        await response.write(self._frame(message))
+        await response.finish(_OK + trailing)
+
+    async def start(self, initial: Headers) -> None:
+        self.started = True
+        await self._response.start(200, self._head(initial))
+
+    async def message(self, message: bytes) -> None:
+        self.writing = True
+        await self._response.write(self._frame(message))
+        self.writing = False
+
+    async def finish(self, trailing: Headers) -> None:
+        await self._response.finish(_OK + trailing)
+
+    async def fail(self, error: RpcError, initial: Headers, trailing: Headers) -> None:
+        """Headers and trailers without a message between them, so that a client can tell the two kinds of metadata."""
+        if not self.started:
+            await self._response.start(200, self._head(initial) + _accepted(error, b"grpc-accept-encoding"))
+        await self._response.finish(grpc.error_trailers(error) + trailing)
+
+
+class GrpcWebAnswer(GrpcAnswer):
+    """gRPC-Web: the trailers are the last frame of the body."""
+
+    def _body(self, data: bytes) -> bytes:
+        return grpc_web.encode_text(data) if self._wire.text else data
+
+    async def reply(self, message: bytes, initial: Headers, trailing: Headers) -> None:
+        frames = self._frame(message) + grpc_web.trailer_frame(_OK + trailing)
+        await self._response.send(200, self._head(initial), self._body(frames))
+
+    async def message(self, message: bytes) -> None:
+        self.writing = True
+        await self._response.write(self._body(self._frame(message)))
+        self.writing = False
+
+    async def finish(self, trailing: Headers) -> None:
+        await self._end(_OK + trailing)
+
+    async def fail(self, error: RpcError, initial: Headers, trailing: Headers) -> None:
+        trailers = grpc.error_trailers(error) + trailing
+        if self.started:
+            await self._end(trailers)
+        else:
+            head = self._head(initial) + _accepted(error, b"grpc-accept-encoding")
+            await self._response.send(200, head, self._body(grpc_web.trailer_frame(trailers)))
+
+    async def _end(self, trailers: Headers) -> None:
+        await self._response.write(self._body(grpc_web.trailer_frame(trailers)))
+        await self._response.finish()
+
+
+class ConnectAnswer(Answer):
+    """Connect unary: the bare message, or an error in JSON. Trailing metadata are headers with a prefix."""
+
+    def __init__(
+        self, response: Response, wire: Wire, profile: Profile, *, compress: bool, headers: Headers
+    ) -> None:
+        super().__init__(response, wire, compress=compress, headers=headers)
+        self._profile = profile
+
+    async def reply(self, message: bytes, initial: Headers, trailing: Headers) -> None:
+        head = [(b"content-type", self._wire.content_type), *self._headers, *initial]
+        head += connect.trailing(trailing)
+        if self._compress:
+            head.append((b"content-encoding", b"gzip"))
+            message = gzip(message)
+        await self._response.send(200, head, message)
+
+    async def fail(self, error: RpcError, initial: Headers, trailing: Headers) -> None:
+        status, body = connect.error_body(error, self._profile)
+        head = [(b"content-type", b"application/json"), *self._headers, *initial, *error.metadata]
+        head += connect.trailing(trailing) + _accepted(error, b"accept-encoding")
+        await self._response.send(status, head, body)
+
+    async def start(self, initial: Headers) -> None:
+        raise RuntimeError("expected a unary method: streams are not served over Connect")
+
+    async def message(self, message: bytes) -> None:
+        raise RuntimeError("expected a unary method: streams are not served over Connect")
+
+    async def finish(self, trailing: Headers) -> None:
+        raise RuntimeError("expected a unary method: streams are not served over Connect")
+
+
+def framed_answer(response: Response, wire: Wire, *, compress: bool, headers: Headers) -> Answer:
+    """For gRPC or gRPC-Web."""
+    kind = GrpcAnswer if wire.protocol is Protocol.GRPC else GrpcWebAnswer
+    return kind(response, wire, compress=compress, headers=headers)
+
+
+def _accepted(error: RpcError, name: bytes) -> Headers:
+    """Which content coding would have been understood."""
+    return [(name, ACCEPTED)] if isinstance(error, UnsupportedCoding) else []

@@ -1,0 +1,97 @@
+"""Where the messages of a caller come from, in each protocol."""
+
+from collections import deque
+
+from restate.runtime.net.http import Request
+from restate.runtime.rpc.compression import decompress, too_large
+from restate.runtime.rpc.frames import FrameReader
+from restate.runtime.rpc.grpc_web import TextReader
+from restate.runtime.rpc.status import Code, RpcError
+
+
+class FramedSource:
+    """Messages of gRPC and gRPC-Web. limit: of one message in bytes, compressed and not."""
+
+    def __init__(
+        self, request: Request, *, encoding: bytes | None, limit: int, text: bool, single: bool
+    ) -> None:
+        """single: the method takes exactly one message, and `next` sees to it."""
+        self._request = request
+        self._encoding = encoding
+        self._limit = limit
+        self._reader = FrameReader(limit)
+        self._text = TextReader() if text else None
+        self._single = single
+        self._waiting: deque[bytes] = deque()  # read ahead
+        self._ended = False
+
+    async def next(self) -> bytes | None:
+        if self._waiting:
+            return self._waiting.popleft()
+        message = await self._next()
+        if self._single and message is not None and await self._next() is not None:
+            raise RpcError(Code.UNIMPLEMENTED, "expected one message, got more")
+        return message
+
+    async def read_all(self) -> None:
+        """Take everything that the caller sends before the first message is looked at. The limit holds for the sum."""
+        size = 0
+        while (message := await self._next()) is not None:
+            size += len(message)
+            if size > self._limit:
+                raise too_large(self._limit)
+            self._waiting.append(message)
+
+    async def _next(self) -> bytes | None:
+        while (found := self._reader.take()) is None:
+            if self._ended:
+                return None
+            await self._feed()
+        return self._unpacked(found.message) if found.compressed else found.message
+
+    async def _feed(self) -> None:
+        piece = await self._request.read()
+        if not piece:
+            self._ended = True
+            if self._text is not None:
+                self._text.end()
+            self._reader.end()
+        elif self._text is not None:
+            self._reader.feed(self._text.feed(piece))
+        else:
+            self._reader.feed(piece)
+
+    def _unpacked(self, message: bytes) -> bytes:
+        if self._encoding is None or self._encoding == b"identity":
+            raise RpcError(
+                Code.INTERNAL, "a message is marked as compressed, but grpc-encoding names no coding"
+            )
+        return decompress(message, self._encoding, self._limit)
+
+
+class BodySource:
+    """The one message of a Connect POST. limit: of the body in bytes, compressed and not."""
+
+    def __init__(self, request: Request, *, encoding: bytes | None, limit: int) -> None:
+        self._request = request
+        self._encoding = encoding
+        self._limit = limit
+        self._taken = False
+
+    async def next(self) -> bytes | None:
+        if self._taken:
+            return None
+        self._taken = True
+        body = await self._request.body(self._limit)
+        return decompress(body, self._encoding, self._limit)
+
+
+class ValueSource:
+    """The one message of a Connect GET."""
+
+    def __init__(self, message: bytes) -> None:
+        self._message: bytes | None = message
+
+    async def next(self) -> bytes | None:
+        message, self._message = self._message, None
+        return message

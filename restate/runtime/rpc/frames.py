@@ -1,0 +1,72 @@
+"""Length-prefixed messages of gRPC and gRPC-Web: one byte of flags, four of length, the message."""
+
+import struct
+
+import attrs
+
+from restate.runtime.rpc.compression import too_large
+from restate.runtime.rpc.status import Code, RpcError
+
+COMPRESSED = 0x01
+TRAILERS = 0x80  # the message is the trailers of a gRPC-Web answer
+HEAD_BYTES = 5
+
+_HEAD = struct.Struct(">BI")
+
+
+def frame(message: bytes, flags: int = 0) -> bytes:
+    return _HEAD.pack(flags, len(message)) + message
+
+
+@attrs.frozen
+class Frame:
+    compressed: bool
+    message: bytes
+
+
+class FrameReader:
+    """The messages in a stream of bytes. Feed it pieces, take frames in between.
+
+    limit: greatest length of a message in bytes, looked at as soon as its head is here.
+    """
+
+    __slots__ = ("_limit", "_pieces", "_size", "_wanted")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._size = 0  # of the pieces together
+        self._wanted = HEAD_BYTES  # bytes that must be here before the pieces are looked at again
+
+    def feed(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._size += len(piece)
+
+    def take(self) -> Frame | None:
+        """The next frame, if it is here whole. Raises RpcError: INTERNAL for unknown flags, RESOURCE_EXHAUSTED."""
+        if self._size < self._wanted:
+            return None
+        # Long messages are joined once, when their last piece is here.
+        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        flags, length = _HEAD.unpack_from(data)
+        if flags > COMPRESSED:
+            raise RpcError(Code.INTERNAL, f"expected a message with flags 0 or 1, got {flags}")
+        if length > self._limit:
+            raise too_large(self._limit)
+        end = HEAD_BYTES + length
+        if len(data) < end:
+            self._pieces = [data]
+            self._wanted = end
+            return None
+        message = data[HEAD_BYTES:end]
+        self._pieces = [data[end:]] if len(data) > end else []
+        self._size -= end
+        self._wanted = HEAD_BYTES
+        return Frame(flags == COMPRESSED, message)
+
+    def end(self) -> None:
+        """No more pieces come. Raises RpcError INTERNAL when a frame was begun."""
+        if self._size:
+            raise RpcError(
+                Code.INTERNAL, f"expected {self._wanted} bytes of a message, got only {self._size} of them"
+            )
