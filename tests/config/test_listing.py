@@ -2,7 +2,8 @@ from pathlib import Path
 
 from restate.runtime.config import Config, load
 from restate.runtime.config.listing import list_config
-from restate.runtime.config.tree import SETTINGS
+from restate.runtime.config.tree import SETTINGS, Ingress
+from restate.runtime.model.kafka import KafkaCluster
 from restate.runtime.model.target import Generation
 from restate.runtime.schema.options import DEFAULTS, OptionDefaults
 
@@ -45,3 +46,12 @@ def test_values_by_generation_are_those_of_the_registry() -> None:
             workflow_retention_ms=config.retention.workflow_of(generation),
             journal_retention_ms=config.retention.journal_of(generation),
         )
+
+
+def test_secrets_of_kafka_clusters_are_not_listed() -> None:
+    cluster = KafkaCluster("a", (("metadata.broker.list", "h:1"), ("sasl.password", "hunter2")))
+    text = list_config(Config(ingress=Ingress(kafka_clusters=(cluster,))))
+    assert (
+        'kafka_clusters = [{ "name" = "a", "metadata.broker.list" = "h:1", "sasl.password" = "***" }]' in text
+    )
+    assert "hunter2" not in text

@@ -6,6 +6,7 @@ import pytest
 
 from restate.runtime.config import Address, Config, load
 from restate.runtime.errors import ConfigError
+from restate.runtime.model.kafka import KafkaCluster
 from restate.runtime.model.retry import RetryPolicy
 from restate.runtime.model.target import Generation
 
@@ -334,3 +335,62 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     (tmp_path / "restate.yaml").write_text("# nothing yet\n")
     assert loaded(tmp_path).sources == {}
+
+
+CLUSTERS = (
+    KafkaCluster("a", (("metadata.broker.list", "h:1,h:2"), ("sasl.password", "hunter2"))),
+    KafkaCluster("b", (("bootstrap.servers", "h:3"),)),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "restate.toml",
+            '[[ingress.kafka-clusters]]\nname = "a"\nbrokers = ["h:1", "h:2"]\n"sasl.password" = "hunter2"\n'
+            '[[ingress.kafka-clusters]]\nname = "b"\n"bootstrap.servers" = "h:3"\n',
+        ),
+        (
+            "restate.yaml",
+            "worker:\n  kafka:\n    clusters:\n      a: {brokers: ['h:1', 'h:2'], sasl.password: hunter2}\n"
+            "      b: {bootstrap.servers: 'h:3'}\n",
+        ),
+    ],
+)
+def test_kafka_clusters_of_both_generations_files(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    assert loaded(tmp_path).ingress.kafka_clusters == CLUSTERS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{name="a", brokers=["h:1","h:2"], "sasl.password"="hunter2"}, {name="b", "bootstrap.servers"="h:3"}]',
+        '[{"name":"a","brokers":["h:1","h:2"],"sasl.password":"hunter2"},{"name":"b","bootstrap.servers":"h:3"}]',
+    ],
+)
+def test_kafka_clusters_from_the_environment(tmp_path: Path, text: str) -> None:
+    config = loaded(tmp_path, {}, {"RESTATE_INGRESS__KAFKA_CLUSTERS": text})
+    assert config.ingress.kafka_clusters == CLUSTERS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5",
+        "hunter2",
+        '["hunter2"]',
+        '[{name=5, "sasl.password"="hunter2"}]',
+        '[{name="a b", brokers=["hunter2"]}]',
+        '[{name="a", "sasl.password"="hunter2"}]',
+        '[{name="a", brokers=[5], "sasl.password"="hunter2"}]',
+        '[{name="a", brokers=["h:1"], "sasl.password"=["hunter2"]}]',
+        '[{name="a", brokers="h:1"}, {name="a", brokers="h:2"}]',
+    ],
+)
+def test_clusters_that_cannot_be_used_are_refused_without_their_secrets(tmp_path: Path, text: str) -> None:
+    message = refusal(tmp_path, {}, {"RESTATE_INGRESS__KAFKA_CLUSTERS": text})
+    assert "RESTATE_INGRESS__KAFKA_CLUSTERS" in message
+    assert "expected" in message
+    assert "hunter2" not in message

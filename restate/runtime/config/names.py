@@ -26,6 +26,8 @@ _KEYS = {
     "bind_address": "node_ctrl.bind_address",
     "admin.query_engine.pgsql_bind_address": "postgres.bind_address",
     "ingress.advertised_ingress_endpoint": "ingress.advertised_endpoint",
+    "worker.kafka.clusters": "ingress.kafka_clusters",
+    "ingress.kafka.clusters": "ingress.kafka_clusters",
     "ingress.concurrent_api_requests_limit": "ingress.concurrency_limit",
     "admin.concurrent_api_requests_limit": "admin.concurrency_limit",
     "invoker.concurrent_invocations_limit": "invoker.concurrency_limit",

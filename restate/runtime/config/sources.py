@@ -9,7 +9,7 @@ import attrs
 
 from restate.runtime.config.names import TRANSLATIONS, is_section, nearest, normalize, setting_name
 from restate.runtime.config.tree import SETTINGS, Config, replace
-from restate.runtime.config.values import CONVERTER, Address
+from restate.runtime.config.values import CONVERTER, Address, KafkaClusters
 from restate.runtime.errors import ConfigError
 
 _ENVIRONMENT_PREFIX = "RESTATE_"
@@ -94,7 +94,7 @@ def _take(source: Iterator[_Given], values: dict[str, object], origins: dict[str
 def _structure(name: str, raw: object, given: _Given) -> object:
     kind: Any = SETTINGS[name].kind
     try:
-        if isinstance(raw, dict | list):
+        if isinstance(raw, dict | list) and kind != KafkaClusters:
             raise ValueError(f"expected a single value, got {type(raw).__name__} {raw!r}")
         return CONVERTER.structure(raw, kind)
     except ValueError as error:

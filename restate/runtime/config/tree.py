@@ -17,6 +17,7 @@ from restate.runtime.config.values import (
     Count,
     Factor,
     Ip,
+    KafkaClusters,
     LogFilter,
     LogFormat,
     Millis,
@@ -58,6 +59,8 @@ class Ingress:
     advertised_endpoint: str | None = None
     """URL that clients are told; None means http:// and the bound address."""
     json: IngressJson = IngressJson()
+    kafka_clusters: KafkaClusters = ()
+    """Clusters that subscriptions may name besides those that the admin port is told."""
 
 
 @attrs.frozen

@@ -4,6 +4,7 @@ A setting's type is plain (`int`, `str`) to everybody who uses it. The annotatio
 """
 
 import ipaddress
+import json
 import math
 import re
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import attrs
 import cattrs
 
 from restate.runtime.model.duration import format_duration, parse_duration
+from restate.runtime.model.kafka import KafkaCluster, has_brokers, masked
 from restate.runtime.telemetry.log import parse_filter
 
 KIB = 1024
@@ -28,6 +30,7 @@ Attempts = Annotated[int | Literal["unlimited"], "attempts"]
 LogFilter = Annotated[str, "log filter"]
 Ip = Annotated[str, "ip"]
 Url = Annotated[str, "url"]
+KafkaClusters = Annotated[tuple[KafkaCluster, ...], "kafka clusters"]
 LogFormat = Literal["pretty", "compact", "json"]
 OnMaxAttempts = Literal["pause", "kill"]
 RetryType = Literal["exponential", "fixed_delay", "none"]
@@ -40,6 +43,7 @@ _SIZE_UNITS = {"": 1, "b": 1} | {
 }
 _URL = re.compile(r"[\x21-\x7e]+")
 _MAX_SIZE = 2**53
+_CLUSTER_NAME = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 @attrs.frozen
@@ -167,6 +171,61 @@ def read_log_filter(raw: object) -> str:
     return text
 
 
+def read_kafka_clusters(raw: object) -> tuple[KafkaCluster, ...]:
+    """A list of tables with `name` and `brokers`, or one table of them by name; as text, in JSON or TOML.
+
+    All other keys are properties of Kafka's clients. Values do not appear in errors: they may be secrets.
+    """
+    tables = _read_inline(raw) if isinstance(raw, str) else raw
+    if isinstance(tables, dict):
+        tables = [{"name": name, **_table(table)} for name, table in tables.items()]
+    if not isinstance(tables, list):
+        raise ValueError("expected a list of tables, each with name and brokers")
+    clusters = tuple(_read_kafka_cluster(_table(table)) for table in tables)
+    if len({cluster.name for cluster in clusters}) < len(clusters):
+        raise ValueError("expected another name for each cluster")
+    return clusters
+
+
+def _read_kafka_cluster(table: dict[Any, Any]) -> KafkaCluster:
+    properties = dict(table)
+    name, brokers = properties.pop("name", None), properties.pop("brokers", None)
+    if not isinstance(name, str) or not _CLUSTER_NAME.fullmatch(name):
+        raise ValueError(f"expected a name such as 'my-cluster' for each cluster, got {name!r}")
+    if isinstance(brokers, list) and all(isinstance(broker, str) for broker in brokers):
+        properties["metadata.broker.list"] = ",".join(brokers)
+    elif isinstance(brokers, str):
+        properties["metadata.broker.list"] = brokers
+    elif brokers is not None:
+        raise ValueError(f"cluster {name}: expected brokers as a list of host:port")
+    wrong = [key for key, value in properties.items() if not isinstance(value, str)]
+    if wrong:
+        raise ValueError(f"cluster {name}: expected text for {wrong[0]}; put its value between quotes")
+    pairs = tuple(sorted(properties.items()))
+    if not has_brokers(pairs):
+        raise ValueError(f"cluster {name}: expected brokers, a list of host:port")
+    return KafkaCluster(name, pairs)
+
+
+def _table(value: object) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("expected a table with name and brokers for each cluster")
+    return value
+
+
+def _read_inline(text: str) -> object:
+    import tomllib  # only here: most starts have no such text
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        raise ValueError("expected a list of tables in JSON or in TOML's inline form") from None
+
+
 def _reader_of_choice(*words: str) -> Callable[[object], str]:
     def read_choice(raw: object) -> str:
         word = raw.strip().lower().replace("-", "_") if isinstance(raw, str) else None
@@ -195,6 +254,7 @@ def _converter() -> cattrs.Converter:
         (LogFilter, read_log_filter),
         (Ip, read_ip),
         (Url, read_url),
+        (KafkaClusters, read_kafka_clusters),
         (LogFormat, _reader_of_choice("pretty", "compact", "json")),
         (OnMaxAttempts, _reader_of_choice("pause", "kill")),
         (RetryType, _reader_of_choice("exponential", "fixed_delay", "none")),
@@ -223,4 +283,17 @@ def print_value(value: object, kind: object) -> str:
         return f'"{value // MIB}MiB"' if value % MIB == 0 else f'"{value // KIB}KiB"'
     if isinstance(value, int | float):
         return str(value)
+    if kind == KafkaClusters:
+        assert isinstance(value, tuple)
+        return f"[{', '.join(_print_cluster(cluster) for cluster in value)}]"
+    return _quoted(value)
+
+
+def _print_cluster(cluster: KafkaCluster) -> str:
+    """As an inline table, without the secrets."""
+    entries = {"name": cluster.name, **masked(cluster.properties)}
+    return "{ " + ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in entries.items()) + " }"
+
+
+def _quoted(value: object) -> str:
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
