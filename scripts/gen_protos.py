@@ -1,29 +1,52 @@
-"""Generates restate/runtime/pb from protos/; with --check only compares and shows what differs."""
+"""Generates restate/runtime/pb and restate/runtime/grpc_server/bases from protos/; with --check only compares."""
 
 import difflib
+import re
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ROOT / "protos"
 PACKAGE = "restate/runtime/pb"
+BASES = "restate/runtime/grpc_server/bases"
+SERVED = ("health", "reflection", "services")
+"""Files whose services the server offers: grpclib's plugin makes bases of them."""
 
 
 def generate(target: Path) -> dict[str, str]:
-    """Run protoc into a folder; gives {file name: text} of all modules and stubs."""
+    """Run protoc into a folder; gives {path in the tree: text} of all modules and stubs."""
     names = sorted(path.name for path in TEXTS.glob("*.proto"))
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PACKAGE}={TEXTS}"]
-    command += [f"--python_out={target}", f"--pyi_out={target}", *(f"{PACKAGE}/{name}" for name in names)]
-    subprocess.run(command, check=True)
-    return {path.name: path.read_text("utf-8") for path in (target / PACKAGE).iterdir()}
+    outputs = [f"--python_out={target}", f"--pyi_out={target}"]
+    subprocess.run([*command, *outputs, *(f"{PACKAGE}/{name}" for name in names)], check=True)
+    plugin = Path(sysconfig.get_path("scripts")) / "protoc-gen-grpclib_python"
+    outputs = [f"--plugin=protoc-gen-grpclib_python={plugin}", f"--grpclib_python_out={target}"]
+    subprocess.run([*command, *outputs, *(f"{PACKAGE}/{name}.proto" for name in SERVED)], check=True)
+    made = {}
+    for path in (target / PACKAGE).iterdir():
+        text = path.read_text("utf-8")
+        if path.name.endswith("_grpc.py"):
+            made[f"{BASES}/{path.name}"] = without_stubs(text)
+        else:
+            made[f"{PACKAGE}/{path.name}"] = text
+    return made
+
+
+def without_stubs(text: str) -> str:
+    """A module of grpclib without what is for clients, the import of which would bring asyncio to every start."""
+    head, *classes = re.split(r"(?=^class )", text, flags=re.MULTILINE)
+    kept = [one for one in classes if not re.match(r"class \w+Stub:", one)]
+    return (head.replace("import grpclib.client\n", "") + "".join(kept)).rstrip("\n") + "\n"
 
 
 def committed() -> dict[str, str]:
-    """{file name: text} of the generated files in the tree."""
+    """{path: text} of the generated files in the tree."""
     paths = [path for path in (ROOT / PACKAGE).iterdir() if "_pb2" in path.name and path.is_file()]
-    return {path.name: path.read_text("utf-8") for path in paths}
+    paths += (ROOT / BASES).glob("*_grpc.py")
+    return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in paths}
 
 
 def differences(old: dict[str, str], new: dict[str, str]) -> list[str]:
@@ -46,9 +69,9 @@ def main() -> int:
         print("\n".join(line[:200] for line in lines[:80]) or f"{len(new)} generated files are up to date")
         return 1 if lines else 0
     for name in old.keys() - new.keys():
-        (ROOT / PACKAGE / name).unlink()
+        (ROOT / name).unlink()
     for name, text in new.items():
-        (ROOT / PACKAGE / name).write_text(text, "utf-8")
+        (ROOT / name).write_text(text, "utf-8")
     return 0
 
 

@@ -121,3 +121,12 @@ def test_generated_protobuf_modules_differ_line_by_line(monkeypatch: pytest.Monk
     generator = load("gen_protos", monkeypatch)
     assert generator.differences({"a": "1\n2\n"}, {"a": "1\n2\n"}) == []
     assert "+3" in generator.differences({"a": "1\n2\n"}, {"a": "1\n3\n", "b": "4\n"})
+
+
+def test_generated_bases_have_nothing_for_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = load("gen_protos", monkeypatch)
+    text = "import grpclib.const\nimport grpclib.client\n\n\nclass ABase(abc.ABC):\n    a\n\n\nclass AStub:\n    b\n"
+    assert generator.without_stubs(text) == "import grpclib.const\n\n\nclass ABase(abc.ABC):\n    a\n"
+    bases = list((ROOT / generator.BASES).glob("*_grpc.py"))
+    assert len(bases) == len(generator.SERVED)
+    assert not [path for path in bases if "grpclib.client" in path.read_text()]
