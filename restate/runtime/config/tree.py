@@ -70,6 +70,8 @@ class Admin:
     bind_address: Address = Address(_LOOPBACK, 9070)
     request_size_limit: Size = 2_000_000
     concurrency_limit: Count = 1_000
+    rules_limit: Count = 10_000
+    """Rules that are stored at most."""
 
 
 @attrs.frozen
