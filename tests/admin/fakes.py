@@ -15,7 +15,7 @@ from restate.runtime.errors import DeploymentError
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.target import Generation
 from restate.runtime.schema.deployment import Service
-from restate.runtime.schema.options import DEFAULTS
+from restate.runtime.schema.options import DEFAULTS, Defaults
 from restate.runtime.schema.registration import Announcement
 from restate.runtime.schema.registry import Registry
 
@@ -124,17 +124,24 @@ def announce(*services: Service, generation: Generation | None = None, **fields:
     if generation is None:
         generation = services[0].type.generation if services else Generation.MODERN
     low, high = (5, 7) if generation is Generation.MODERN else (1, 1)
-    known: dict[str, Any] = {"protocol_type": "BidiStream", "http_version": "HTTP/2.0"} | fields
-    return Announcement(
-        generation, min_protocol_version=low, max_protocol_version=high, services=services, **known
-    )
+    known: dict[str, Any] = {
+        "protocol_type": "BidiStream",
+        "http_version": "HTTP/2.0",
+        "min_protocol_version": low,
+        "max_protocol_version": high,
+    }
+    return Announcement(generation, services=services, **(known | fields))
 
 
 class Admin:
     """One application with its fakes, and short ways to call it. services: {invocation: the service that it calls}."""
 
     def __init__(
-        self, *, settings: config.Admin | None = None, is_live: Callable[[str], bool] | None = None
+        self,
+        *,
+        settings: config.Admin | None = None,
+        is_live: Callable[[str], bool] | None = None,
+        defaults: Defaults = DEFAULTS,
     ) -> None:
         self.partition = FakePartition()
         self.discovery = FakeDiscovery()
@@ -145,7 +152,7 @@ class Admin:
             settings or config.Admin(),
             FixedClock(),
             CountingIds(),
-            DEFAULTS,
+            defaults,
             is_live or (lambda _service: False),
             self.services.get,
             "http://127.0.0.1:8080/",

@@ -1,7 +1,9 @@
+import attrs
 import pytest
 
 from restate.runtime.model.target import HandlerType, ServiceType
-from restate.runtime.schema.deployment import Handler, InputRule, Options, OutputRule
+from restate.runtime.schema.deployment import ClassicMethod, Handler, InputRule, Options, OutputRule
+from restate.runtime.schema.options import DEFAULTS
 from tests.admin.fakes import Admin, announce
 from tests.schema.builders import service
 
@@ -101,3 +103,172 @@ async def test_the_inactivity_timeout_of_a_request_response_deployment_has_no_ef
     _, body = await admin.get("/services/Timid")
     assert body["inactivity_timeout"] == "0s"
     assert body["info"][0]["code"] == "RT0021"
+
+
+async def test_patched_settings_hold_for_the_same_revision(admin: Admin) -> None:
+    _, before = await admin.get("/services/Counter")
+    body = {
+        "public": False,
+        "idempotency_retention": "2h30m",
+        "journal_retention": "PT1H",
+        "inactivity_timeout": "1.5s",
+        "abort_timeout": None,
+    }
+    status, patched = await admin.call("PATCH", "/services/Counter", body)
+    assert status == 200
+    shown = {
+        "public": False,
+        "idempotency_retention": "2h 30m",
+        "journal_retention": "1h",
+        "inactivity_timeout": "1s 500ms",
+    }
+    assert {**patched, "handlers": None} == {**before, **shown, "handlers": None}
+    assert [entry["public"] for entry in patched["handlers"]] == [False, False]
+    assert await admin.get("/services/Counter") == (200, patched)
+
+
+async def test_a_patch_leaves_what_it_does_not_name(admin: Admin) -> None:
+    await admin.call("PATCH", "/services/Counter", {"abort_timeout": "7s"})
+    status, patched = await admin.call("PATCH", "/services/Counter", {"public": False})
+    assert (status, patched["abort_timeout"], patched["public"]) == (200, "7s", False)
+    assert await admin.call("PATCH", "/services/Counter", {}) == (200, patched)
+
+
+async def test_patched_settings_last_until_the_next_registration(admin: Admin) -> None:
+    _, before = await admin.get("/services/Counter")
+    await admin.call("PATCH", "/services/Counter", {"public": False, "abort_timeout": "7s"})
+    await admin.register(URI, force=True)
+    assert (await admin.get("/services/Counter"))[1] == before | {"revision": 2}
+
+
+async def test_the_settings_of_a_workflow_are_for_workflows(admin: Admin) -> None:
+    status, patched = await admin.call("PATCH", "/services/Wf", {"workflow_completion_retention": "2d"})
+    assert (status, patched["workflow_completion_retention"]) == (200, "2d")
+    status, refused = await admin.call("PATCH", "/services/Counter", {"workflow_completion_retention": "2d"})
+    assert (status, refused["restate_code"]) == (400, None)
+    assert refused["message"] == "modifying retention time for service type VirtualObject is unsupported"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"public": True}, "not found in the schema registry: service with name 'Nope'"),
+        ({}, "The requested service 'Nope' does not exist"),
+    ],
+)
+async def test_a_patch_of_nothing(admin: Admin, body: object, message: str) -> None:
+    status, refused = await admin.call("PATCH", "/services/Nope", body)
+    assert (status, refused) == (404, {"message": message, "restate_code": None})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"public": "x"},
+        {"abort_timeout": 5},
+        {"abort_timeout": "-1s"},
+        {"abort_timeout": "1 month"},
+        {"abort_timeout": "P1Y"},
+        {"abort_timeout": ""},
+        [],
+    ],
+)
+async def test_patches_of_the_wrong_shape(admin: Admin, body: object) -> None:
+    status, refused = await admin.call("PATCH", "/services/Counter", body)
+    assert (status, refused["restate_code"]) == (422, None)
+    assert refused["message"].startswith("Failed to deserialize the JSON body into the target type: ")
+
+
+@pytest.mark.parametrize(("prefix", "status", "code"), [("", 403, "META0005"), ("/v3", 404, None)])
+@pytest.mark.parametrize("name", ["dev.restate.Ingress", "grpc.health.v1.Health"])
+async def test_the_servers_own_services_stay_as_they_are(
+    admin: Admin, prefix: str, status: int, code: str | None, name: str
+) -> None:
+    found, refused = await admin.call("PATCH", f"{prefix}/services/{name}", {"public": False})
+    assert (found, refused["restate_code"]) == (status, code)
+
+
+async def test_a_classic_service_becomes_private_in_its_own_shape() -> None:
+    admin = Admin()
+    method = Handler("add", HandlerType.EXCLUSIVE, classic=ClassicMethod("Req", "Res", 1))
+    admin.discovery.answers[URI] = announce(service("k", ServiceType.KEYED, method))
+    await admin.register(URI)
+    status, patched = await admin.call("PATCH", "/services/k", {"public": False})
+    assert (status, patched["public"], patched["instance_type"]) == (200, False, "Keyed")
+    status, patched = await admin.call("PATCH", "/v3/services/k", {"public": True})
+    assert (status, patched["public"], patched.get("instance_type")) == (200, True, None)
+
+
+async def test_a_handler_that_says_it_is_public_stays_public(admin: Admin) -> None:
+    own = Handler("own", HandlerType.PLAIN, always_public=True)
+    hidden = Handler("hidden", HandlerType.PLAIN, public=False)
+    admin.discovery.answers["http://h:1/"] = announce(
+        service("Mixed", ServiceType.SERVICE, own, "usual", hidden)
+    )
+    await admin.register("http://h:1/")
+    _, body = await admin.get("/services/Mixed")
+    assert [entry["public"] for entry in body["handlers"]] == [True, True, False]
+    _, body = await admin.call("PATCH", "/services/Mixed", {"public": False})
+    assert [entry["public"] for entry in body["handlers"]] == [True, False, False]
+
+
+async def test_a_run_handlers_own_retention_is_what_the_workflow_shows(admin: Admin) -> None:
+    run = Handler("run", HandlerType.WORKFLOW, options=Options(workflow_retention_ms=4000))
+    admin.discovery.answers["http://h:1/"] = announce(service("Own", ServiceType.WORKFLOW, run))
+    await admin.register("http://h:1/")
+    _, body = await admin.get("/services/Own")
+    assert body["workflow_completion_retention"] == "4s"
+    assert "workflow_completion_retention" not in body["handlers"][0]
+
+
+async def test_handlers_tell_what_has_no_effect(admin: Admin) -> None:
+    timid = Handler("timid", HandlerType.PLAIN, options=Options(inactivity_timeout_ms=9000))
+    admin.discovery.answers["http://h:1/"] = announce(
+        service("S", ServiceType.SERVICE, timid, "other"), protocol_type="RequestResponse"
+    )
+    await admin.register("http://h:1/")
+    _, body = await admin.get("/services/S")
+    infos = {entry["name"]: entry.get("info") for entry in body["handlers"]}
+    assert infos["other"] is None
+    assert [entry["code"] for entry in infos["timid"]] == ["RT0021"]
+    assert "9s" in infos["timid"][0]["message"]
+    assert "inactivity_timeout" not in next(h for h in body["handlers"] if h["name"] == "timid")
+    assert "info" not in body
+    assert (await admin.get("/services/S/handlers/timid"))[1]["info"] == infos["timid"]
+
+
+async def test_a_retention_over_the_maximum_of_the_server_is_told() -> None:
+    maximum = attrs.evolve(DEFAULTS.modern, max_journal_retention_ms=2 * 86_400_000)
+    admin = Admin(defaults=attrs.evolve(DEFAULTS, modern=maximum))
+    long = Handler("long", HandlerType.PLAIN, options=Options(journal_retention_ms=3 * 86_400_000))
+    admin.discovery.answers[URI] = announce(
+        service("S", ServiceType.SERVICE, long, options=Options(journal_retention_ms=4 * 86_400_000)),
+        service("Usual"),
+    )
+    await admin.register(URI)
+    _, body = await admin.get("/services/S")
+    assert body["journal_retention"] == "2d"
+    assert [entry["code"] for entry in body["info"]] == ["RT0022"]
+    assert body["handlers"][0]["journal_retention"] == "2d"
+    assert [entry["code"] for entry in body["handlers"][0]["info"]] == ["RT0022"]
+    assert "info" not in (await admin.get("/services/Usual"))[1]
+
+
+async def test_the_retry_policy_shows_defaults_with_what_the_service_sets(admin: Admin) -> None:
+    patient = Options(retry_initial_interval_ms=100, retry_max_attempts=5, retry_on_max_attempts="kill")
+    one = Handler("one", HandlerType.PLAIN, options=Options(retry_max_interval_ms=2000, retry_factor=3.0))
+    admin.discovery.answers["http://h:1/"] = announce(service("S", ServiceType.SERVICE, one, options=patient))
+    await admin.register("http://h:1/")
+    _, body = await admin.get("/services/S")
+    assert body["retry_policy"] == {
+        "initial_interval": "100ms",
+        "exponentiation_factor": 2.0,
+        "max_attempts": 5,
+        "max_interval": "1m",
+        "on_max_attempts": "Kill",
+    }
+    assert body["handlers"][0]["retry_policy"] == {
+        "exponentiation_factor": 3.0,
+        "max_interval": "2s",
+        "max_attempts": None,
+    }

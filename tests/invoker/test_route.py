@@ -2,6 +2,7 @@
 
 import pytest
 
+from restate.runtime.invoker.failure import AttemptFailure
 from restate.runtime.invoker.route import Routes
 from restate.runtime.model.ids import DeploymentId
 from restate.runtime.model.invocation import IngressSource, InvocationRecord, Pin, Status
@@ -63,3 +64,13 @@ def test_the_classic_generation_has_one_version() -> None:
     schema = registry(0, 0, ServiceType.UNKEYED)
     record = invocation(Generation.CLASSIC)
     assert Routes(lambda: schema, DEFAULTS, protocol_v7=True).choose(record).version == 1
+
+
+def test_a_lambda_function_is_not_called() -> None:
+    one = service("S", deployment_id=ID, revision=1)
+    arn = "arn:aws:lambda:eu:1:function:f:1"
+    stored = Deployment(ID, Generation.MODERN, "", "RequestResponse", "HTTP/1.1", 5, 7, 1, (one,), arn=arn)
+    schema = Registry.EMPTY.changed(1, (deployment_row(stored),))
+    with pytest.raises(AttemptFailure, match=f"{ID} is the AWS Lambda function {arn}") as failed:
+        Routes(lambda: schema, DEFAULTS).choose(invocation(Generation.MODERN, Pin(ID, 6)))
+    assert failed.value.code == "RT0010"

@@ -165,9 +165,9 @@ def test_classic_deployments_may_differ_in_nothing_but_their_mode() -> None:
     first = world.add("http://a/", service("S", KEYED))
     second = world.add("http://a/", service("T", KEYED), mode="RequestResponse", force=False)
     assert second.is_new
-    assert find_by_address(world.registry, "http://a", "BidiStream") == first.deployment
-    assert find_by_address(world.registry, "http://A", "RequestResponse") == second.deployment
-    assert find_by_address(world.registry, "http://a") == second.deployment
+    assert find_by_address(world.registry, Request("http://a"), "BidiStream") == first.deployment
+    assert find_by_address(world.registry, Request("http://A"), "RequestResponse") == second.deployment
+    assert find_by_address(world.registry, Request("http://a")) == second.deployment
 
 
 @pytest.mark.parametrize("pass_by", [{"force": True}, {"breaking": True, "force": False}])

@@ -8,6 +8,7 @@ from quart_trio import QuartTrio
 
 from restate.runtime.admin.answer import empty_response, json_response
 from restate.runtime.admin.batches import add_batch_routes
+from restate.runtime.admin.deployment_updates import add_deployment_update_routes
 from restate.runtime.admin.deployments import add_deployment_routes
 from restate.runtime.admin.errors import Refusal, add_error_handlers
 from restate.runtime.admin.invocations import add_invocation_routes
@@ -43,6 +44,7 @@ def build(parts: Parts) -> QuartTrio:
 def _blueprint(parts: Parts, version: int | None) -> Blueprint:
     blueprint = Blueprint("unversioned" if version is None else f"v{version}", __name__)
     add_deployment_routes(blueprint, parts, version)
+    add_deployment_update_routes(blueprint, parts, version)
     add_service_routes(blueprint, parts, version)
     add_state_routes(blueprint, parts, version)
     add_invocation_routes(blueprint, parts)

@@ -1,6 +1,6 @@
 """Request bodies and parameters: attrs models read by cattrs, strictly, because clients rely on 422 for wrong shapes."""
 
-from typing import Any, TypeVar, get_origin
+from typing import Any, NewType, TypeVar, get_origin
 
 import attrs
 import cattrs
@@ -8,8 +8,12 @@ import msgspec
 from quart import request
 
 from restate.runtime.admin.errors import Refusal
+from restate.runtime.model.duration import parse_duration
 
 T = TypeVar("T")
+
+Duration = NewType("Duration", int)
+"""Milliseconds, written as text such as `1h 30m` or in ISO 8601."""
 
 _converter = cattrs.Converter()
 
@@ -78,6 +82,12 @@ def _read_bytes(name: str, value: Any) -> bytes:
     raise ValueError(f"expected a string or an array of numbers 0 to 255 for {name!r}")
 
 
+def _read_duration(value: Any, _: Any) -> Duration:
+    if type(value) is not str:
+        raise ValueError(f"expected a duration as text, got {_JSON_NAMES.get(type(value), 'null')}")
+    return Duration(parse_duration(value))
+
+
 def _read_texts(value: Any, _: Any) -> list[str]:
     if type(value) is not list or not all(type(text) is str for text in value):
         raise ValueError("expected an array of strings")
@@ -87,6 +97,7 @@ def _read_texts(value: Any, _: Any) -> list[str]:
 _converter.register_structure_hook(bool, _strictly(bool))
 _converter.register_structure_hook(str, _strictly(str))
 _converter.register_structure_hook(KeyText, _read_key)
+_converter.register_structure_hook_func(lambda kind: kind is Duration, _read_duration)
 _converter.register_structure_hook_func(_is_text_map, _read_map)
 # Of the hooks that fit, the last one counts.
 _converter.register_structure_hook_func(lambda kind: kind == dict[str, bytes], _read_bytes_map)

@@ -1,12 +1,49 @@
-"""/services: the latest revisions, their handlers and methods."""
+"""/services: the latest revisions, their handlers and methods, and their settings."""
 
+import logging
+
+import attrs
 from quart import Blueprint, Response
 
 from restate.runtime.admin.answer import json_response
+from restate.runtime.admin.body import Duration, read_body
+from restate.runtime.admin.changes import store
 from restate.runtime.admin.errors import Refusal
+from restate.runtime.admin.models import HandlerList, MethodList, ServiceList, ServiceMetadata
 from restate.runtime.admin.parts import Parts
-from restate.runtime.admin.views import Json, handler_view, method_view, method_views, service_view
-from restate.runtime.schema.deployment import Handler, Service
+from restate.runtime.admin.views import handler_view, method_view, method_views, service_view
+from restate.runtime.errors import DeploymentError
+from restate.runtime.schema.deployment import Deployment, Handler, Service
+from restate.runtime.schema.modification import ServiceChanges, modify_service
+from restate.runtime.schema.registry import Registry
+from restate.runtime.schema.rows import Row
+
+log = logging.getLogger("restate.admin")
+
+_BUILT_IN = ("dev.restate.", "grpc.")
+
+
+@attrs.frozen
+class ModifyService:
+    """Body of PATCH /services/{service}. What is absent stays as it is; the next registration sets everything anew."""
+
+    public: bool | None = None
+    idempotency_retention: Duration | None = None
+    workflow_completion_retention: Duration | None = None
+    journal_retention: Duration | None = None
+    inactivity_timeout: Duration | None = None
+    abort_timeout: Duration | None = None
+
+    @property
+    def changes(self) -> ServiceChanges:
+        return ServiceChanges(
+            self.public,
+            self.idempotency_retention,
+            self.workflow_completion_retention,
+            self.journal_retention,
+            self.inactivity_timeout,
+            self.abort_timeout,
+        )
 
 
 def add_service_routes(blueprint: Blueprint, parts: Parts, version: int | None) -> None:
@@ -21,6 +58,8 @@ def add_service_routes(blueprint: Blueprint, parts: Parts, version: int | None) 
         ("/services/<service>/methods/<method>", routes.method),
     ):
         blueprint.add_url_rule(rule, f"GET {rule}", view, methods=["GET"])
+    rule = "/services/<service>"
+    blueprint.add_url_rule(rule, f"PATCH {rule}", routes.modify, methods=["PATCH"])
 
 
 class _Routes:
@@ -30,21 +69,40 @@ class _Routes:
 
     async def list_all(self) -> Response:
         services = self._parts.partition.schema.services()
-        return json_response({"services": [self._view(service) for service in services]})
+        return json_response(ServiceList([self._view(service) for service in services]))
 
     async def read(self, service: str) -> Response:
         return json_response(self._view(self._find(service)))
 
+    async def modify(self, service: str) -> Response:
+        changes = (await read_body(ModifyService)).changes
+        if self._superset and service.startswith(_BUILT_IN):
+            raise DeploymentError(
+                f"the service {service!r} is the server's own and cannot be changed",
+                code="META0005",
+                http_status=403,
+            )
+        if changes == ServiceChanges():
+            return await self.read(service)
+
+        def decide(registry: Registry) -> tuple[None, tuple[Row, ...]]:
+            return None, modify_service(registry, service, changes)
+
+        await store(self._parts, decide)
+        log.info("changed settings of the service %s: %s", service, changes)
+        return await self.read(service)
+
     async def handlers(self, service: str) -> Response:
         found = self._find(service)
-        return json_response({"handlers": [handler_view(found, handler) for handler in found.handlers]})
+        return json_response(HandlerList(self._view(found).handlers))
 
     async def handler(self, service: str, handler: str) -> Response:
         found = self._find(service)
-        return json_response(handler_view(found, self._handler(found, handler)))
+        entry = self._handler(found, handler)
+        return json_response(handler_view(found, entry, self._deployment(found), self._parts.defaults))
 
     async def methods(self, service: str) -> Response:
-        return json_response({"methods": method_views(self._find(service))})
+        return json_response(MethodList(method_views(self._find(service))))
 
     async def method(self, service: str, method: str) -> Response:
         found = self._find(service)
@@ -65,6 +123,9 @@ class _Routes:
             raise Refusal(404, f"The requested handler '{name}' on service '{service.name}' does not exist")
         return handler
 
-    def _view(self, service: Service) -> Json:
-        deployment = self._parts.partition.schema.deployments[service.deployment_id]
+    def _view(self, service: Service) -> ServiceMetadata:
+        deployment = self._deployment(service)
         return service_view(service, deployment, self._parts.defaults, superset=self._superset)
+
+    def _deployment(self, service: Service) -> Deployment:
+        return self._parts.partition.schema.deployments[service.deployment_id]

@@ -1,22 +1,40 @@
-"""JSON shapes of deployments, services and handlers (admin.md §3.1, §4.2, §4.3).
+"""From what is registered to what the routes answer.
 
 Under /v2 to /v4 everything is a valid modern object: classic services appear as Service or VirtualObject. Without
 prefix a classic service carries the fields of both generations; clients ignore what they do not know.
 """
 
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, TypeVar
 
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from restate.runtime.admin.models import (
+    DeploymentDetail,
+    DeploymentEntry,
+    HandlerKind,
+    HandlerMetadata,
+    Info,
+    InstanceType,
+    MethodMetadata,
+    RegisteredDeployment,
+    RetryPolicyMetadata,
+    ServiceKind,
+    ServiceMetadata,
+    ServiceNameRevision,
+)
 from restate.runtime.model.duration import format_duration
+from restate.runtime.model.retry import OnMaxAttempts
 from restate.runtime.model.target import Generation, HandlerType, ServiceType
 from restate.runtime.schema.deployment import Deployment, Handler, InputRule, Options, OutputRule, Service
-from restate.runtime.schema.options import Defaults, effective
+from restate.runtime.schema.options import Defaults, Effective, effective
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
-_MODERN_TYPES = {
+_MODERN_TYPES: dict[ServiceType, ServiceKind] = {
     ServiceType.SERVICE: "Service",
     ServiceType.UNKEYED: "Service",
     ServiceType.VIRTUAL_OBJECT: "VirtualObject",
@@ -24,20 +42,22 @@ _MODERN_TYPES = {
     ServiceType.SINGLETON: "VirtualObject",
     ServiceType.WORKFLOW: "Workflow",
 }
-_INSTANCE_TYPES = {
+_INSTANCE_TYPES: dict[ServiceType, InstanceType] = {
     ServiceType.UNKEYED: "Unkeyed",
     ServiceType.KEYED: "Keyed",
     ServiceType.SINGLETON: "Singleton",
 }
-_HANDLER_TYPES = {
+_HANDLER_TYPES: dict[HandlerType, HandlerKind] = {
     HandlerType.EXCLUSIVE: "Exclusive",
     HandlerType.SHARED: "Shared",
     HandlerType.WORKFLOW: "Workflow",
 }
-_INACTIVITY_IGNORED = {
-    "code": "RT0021",
-    "message": "inactivity_timeout is ignored: the deployment answers in request-response mode.",
-}
+_ON_MAX_ATTEMPTS: dict[OnMaxAttempts, Literal["Pause", "Kill"]] = {"pause": "Pause", "kill": "Kill"}
+_LAMBDA_NOT_CALLED = Info(
+    "RT0010",
+    "This server does not call AWS Lambda: the services of the function are not known, and attempts on it fail. Serve"
+    " them over HTTP.",
+)
 
 
 def format_time(time_ms: int) -> str:
@@ -46,148 +66,184 @@ def format_time(time_ms: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}000000Z"
 
 
-def deployment_view(deployment: Deployment, services: list[Json]) -> Json:
-    """services: as `service_views` or `service_names` give them."""
-    return _without_empty(
-        {
-            "id": deployment.id,
-            "uri": deployment.uri,
-            "protocol_type": deployment.protocol_type,
-            "http_version": deployment.http_version,
-            "additional_headers": dict(deployment.additional_headers),
-            "metadata": dict(deployment.metadata),
-            "created_at": format_time(deployment.created_ms),
-            "min_protocol_version": deployment.min_protocol_version,
-            "max_protocol_version": deployment.max_protocol_version,
-            "sdk_version": deployment.sdk_version,
-        }
-    ) | {"services": services}
+def deployment_entry(deployment: Deployment) -> DeploymentEntry:
+    names = [ServiceNameRevision(service.name, service.revision) for service in deployment.services]
+    return DeploymentEntry(**_deployment_fields(deployment), services=names)
 
 
-def registration_view(deployment: Deployment, services: list[Json]) -> Json:
+def deployment_detail(deployment: Deployment, defaults: Defaults, *, superset: bool) -> DeploymentDetail:
+    """superset: without prefix, where classic services keep their own fields too."""
+    services = service_views(deployment, defaults, superset=superset)
+    return DeploymentDetail(**_deployment_fields(deployment), services=services)
+
+
+def registered_deployment(
+    deployment: Deployment, defaults: Defaults, *, superset: bool
+) -> RegisteredDeployment:
     """The reply to a registration."""
-    return _without_empty(
-        {
-            "id": deployment.id,
-            "min_protocol_version": deployment.min_protocol_version,
-            "max_protocol_version": deployment.max_protocol_version,
-            "sdk_version": deployment.sdk_version,
-        }
-    ) | {"services": services}
+    return RegisteredDeployment(
+        id=deployment.id,
+        services=service_views(deployment, defaults, superset=superset),
+        min_protocol_version=deployment.min_protocol_version,
+        max_protocol_version=deployment.max_protocol_version,
+        sdk_version=_given(deployment.sdk_version),
+        info=_deployment_info(deployment),
+    )
 
 
-def service_names(deployment: Deployment) -> list[Json]:
-    return [{"name": service.name, "revision": service.revision} for service in deployment.services]
-
-
-def service_views(deployment: Deployment, defaults: Defaults, *, superset: bool) -> list[Json]:
+def service_views(deployment: Deployment, defaults: Defaults, *, superset: bool) -> list[ServiceMetadata]:
     """The services of one deployment, in its revisions."""
     return [service_view(service, deployment, defaults, superset=superset) for service in deployment.services]
 
 
-def service_view(service: Service, deployment: Deployment, defaults: Defaults, *, superset: bool) -> Json:
+def service_view(
+    service: Service, deployment: Deployment, defaults: Defaults, *, superset: bool
+) -> ServiceMetadata:
     """superset: without prefix, where classic services keep their own fields too."""
-    view: Json = {
-        "name": service.name,
-        "ty": _MODERN_TYPES[service.type],
-        "handlers": [handler_view(service, handler) for handler in service.handlers],
-        "deployment_id": service.deployment_id,
-        "revision": service.revision,
-        "public": service.public,
-    }
-    view |= _without_empty({"documentation": service.documentation, "metadata": dict(service.metadata)})
-    view |= _effective_view(service, deployment, defaults)
-    if superset and service.type.generation is Generation.CLASSIC:
-        view["methods"] = method_views(service)
-        view["instance_type"] = _INSTANCE_TYPES[service.type]
-    return view
+    values = effective(service, None, defaults)
+    one_way = deployment.protocol_type == "RequestResponse"
+    own = superset and service.type.generation is Generation.CLASSIC
+    journal_ms = values.journal_retention_ms
+    return ServiceMetadata(
+        name=service.name,
+        ty=_MODERN_TYPES[service.type],
+        handlers=[handler_view(service, handler, deployment, defaults) for handler in service.handlers],
+        deployment_id=service.deployment_id,
+        revision=service.revision,
+        public=service.public,
+        documentation=_given(service.documentation),
+        metadata=_given(dict(service.metadata)),
+        idempotency_retention=format_duration(values.idempotency_retention_ms),
+        workflow_completion_retention=_workflow_retention(service, values),
+        journal_retention=format_duration(journal_ms) if journal_ms else UNSET,
+        # There is no open stream whose silence could be noticed.
+        inactivity_timeout="0s" if one_way else format_duration(values.inactivity_timeout_ms),
+        abort_timeout=format_duration(values.abort_timeout_ms),
+        enable_lazy_state=values.enable_lazy_state,
+        retry_policy=RetryPolicyMetadata(
+            initial_interval=format_duration(values.retry.initial_interval_ms),
+            exponentiation_factor=float(values.retry.factor),
+            max_attempts=values.retry.max_attempts,
+            max_interval=format_duration(values.retry.max_interval_ms),
+            on_max_attempts=_ON_MAX_ATTEMPTS[values.retry.on_max_attempts],
+        ),
+        info=_ineffective(service, service.options, deployment, defaults, "service"),
+        methods=method_views(service) if own else UNSET,
+        instance_type=_INSTANCE_TYPES[service.type] if own else UNSET,
+    )
 
 
-def method_views(service: Service) -> list[Json]:
+def method_views(service: Service) -> list[MethodMetadata]:
     """The methods of a classic service."""
     return [method_view(service, handler) for handler in service.handlers if handler.classic is not None]
 
 
-def method_view(service: Service, handler: Handler) -> Json:
+def method_view(service: Service, handler: Handler) -> MethodMetadata:
     method = handler.classic
     assert method is not None
-    view: Json = {
-        "name": handler.name,
-        "input_type": method.input_type,
-        "output_type": method.output_type,
-    }
-    if service.type is ServiceType.KEYED:
-        view["key_field_number"] = method.key_field
-    return view
+    return MethodMetadata(
+        name=handler.name,
+        input_type=method.input_type,
+        output_type=method.output_type,
+        key_field_number=_given(method.key_field) if service.type is ServiceType.KEYED else UNSET,
+    )
 
 
-def handler_view(service: Service, handler: Handler) -> Json:
+def handler_view(
+    service: Service, handler: Handler, deployment: Deployment, defaults: Defaults
+) -> HandlerMetadata:
     """Options appear only where the handler sets them; `retry_policy.max_attempts` always does."""
-    view: Json = {"name": handler.name}
-    if handler.type is not HandlerType.PLAIN:
-        view["ty"] = _HANDLER_TYPES[handler.type]
-    view["public"] = handler.public and service.public
-    if handler.classic is not None:
-        view["input_description"] = handler.classic.input_type
-        view["output_description"] = handler.classic.output_type
-    else:
-        view["input_description"] = _describe(handler.input)
-        view["output_description"] = _describe(handler.output)
     options = handler.options
-    return view | _without_empty(
-        {
-            "documentation": handler.documentation,
-            "metadata": dict(handler.metadata),
-            "idempotency_retention": _duration(options.idempotency_retention_ms),
-            "workflow_completion_retention": _duration(options.workflow_retention_ms),
-            "journal_retention": _duration(options.journal_retention_ms),
-            "inactivity_timeout": _duration(options.inactivity_timeout_ms),
-            "abort_timeout": _duration(options.abort_timeout_ms),
-            "enable_lazy_state": options.enable_lazy_state,
-            "input_json_schema": _schema(handler.input.json_schema),
-            "output_json_schema": _schema(handler.output.json_schema),
-            "retry_policy": _retry_overrides(options),
-        }
-    )
-
-
-def _effective_view(service: Service, deployment: Deployment, defaults: Defaults) -> Json:
-    values = effective(service, None, defaults)
     one_way = deployment.protocol_type == "RequestResponse"
-    view: Json = {
-        "idempotency_retention": format_duration(values.idempotency_retention_ms),
-        # There is no open stream whose silence could be noticed.
-        "inactivity_timeout": "0s" if one_way else format_duration(values.inactivity_timeout_ms),
-        "abort_timeout": format_duration(values.abort_timeout_ms),
-        "enable_lazy_state": values.enable_lazy_state,
-        "retry_policy": {
-            "initial_interval": format_duration(values.retry.initial_interval_ms),
-            "exponentiation_factor": float(values.retry.factor),
-            "max_attempts": values.retry.max_attempts,
-            "max_interval": format_duration(values.retry.max_interval_ms),
-            "on_max_attempts": values.retry.on_max_attempts.capitalize(),
-        },
-    }
-    if values.journal_retention_ms:
-        view["journal_retention"] = format_duration(values.journal_retention_ms)
-    if service.type is ServiceType.WORKFLOW:
-        view["workflow_completion_retention"] = format_duration(values.workflow_retention_ms)
-    if one_way and service.options.inactivity_timeout_ms is not None:
-        view["info"] = [_INACTIVITY_IGNORED]
-    return view
-
-
-def _retry_overrides(options: Options) -> Json:
-    on_max_attempts = options.retry_on_max_attempts
-    overrides = _without_empty(
-        {
-            "initial_interval": _duration(options.retry_initial_interval_ms),
-            "exponentiation_factor": options.retry_factor,
-            "max_interval": _duration(options.retry_max_interval_ms),
-            "on_max_attempts": None if on_max_attempts is None else on_max_attempts.capitalize(),
-        }
+    set_journal = options.journal_retention_ms is not None
+    journal_ms = effective(service, handler, defaults).journal_retention_ms if set_journal else None
+    classic = handler.classic
+    return HandlerMetadata(
+        name=handler.name,
+        ty=_HANDLER_TYPES.get(handler.type, UNSET),
+        public=service.is_public(handler),
+        input_description=_describe(handler.input) if classic is None else classic.input_type,
+        output_description=_describe(handler.output) if classic is None else classic.output_type,
+        documentation=_given(handler.documentation),
+        metadata=_given(dict(handler.metadata)),
+        idempotency_retention=_duration(options.idempotency_retention_ms),
+        journal_retention=_duration(journal_ms),
+        inactivity_timeout=UNSET if one_way else _duration(options.inactivity_timeout_ms),
+        abort_timeout=_duration(options.abort_timeout_ms),
+        enable_lazy_state=_given(options.enable_lazy_state),
+        input_json_schema=_schema(handler.input.json_schema),
+        output_json_schema=_schema(handler.output.json_schema),
+        retry_policy=RetryPolicyMetadata(
+            initial_interval=_duration(options.retry_initial_interval_ms),
+            exponentiation_factor=_given(options.retry_factor),
+            max_attempts=options.retry_max_attempts,
+            max_interval=_duration(options.retry_max_interval_ms),
+            on_max_attempts=UNSET
+            if options.retry_on_max_attempts is None
+            else _ON_MAX_ATTEMPTS[options.retry_on_max_attempts],
+        ),
+        info=_ineffective(service, options, deployment, defaults, "handler"),
     )
-    return overrides | {"max_attempts": options.retry_max_attempts}
+
+
+def sorted_by_creation(deployments: Iterable[Deployment]) -> list[Deployment]:
+    return sorted(deployments, key=lambda deployment: (deployment.created_ms, deployment.id))
+
+
+def _deployment_fields(deployment: Deployment) -> Json:
+    """Those that an entry of the list and the detail have in common."""
+    at_uri = deployment.arn is None
+    return {
+        "id": deployment.id,
+        "uri": deployment.uri if at_uri else UNSET,
+        "protocol_type": deployment.protocol_type if at_uri else UNSET,
+        "http_version": deployment.http_version if at_uri else UNSET,
+        "arn": _given(deployment.arn),
+        "assume_role_arn": _given(deployment.assume_role_arn),
+        "additional_headers": _given(dict(deployment.additional_headers)),
+        "metadata": _given(dict(deployment.metadata)),
+        "created_at": format_time(deployment.created_ms),
+        "min_protocol_version": deployment.min_protocol_version,
+        "max_protocol_version": deployment.max_protocol_version,
+        "sdk_version": _given(deployment.sdk_version),
+        "info": _deployment_info(deployment),
+    }
+
+
+def _deployment_info(deployment: Deployment) -> list[Info] | UnsetType:
+    return UNSET if deployment.arn is None else [_LAMBDA_NOT_CALLED]
+
+
+def _workflow_retention(service: Service, values: Effective) -> str | UnsetType:
+    """That of the run handler, which is the only one that ends a workflow."""
+    if service.type is not ServiceType.WORKFLOW:
+        return UNSET
+    own = (handler.options.workflow_retention_ms for handler in service.handlers)
+    retention_ms = next((value for value in own if value is not None), values.workflow_retention_ms)
+    return format_duration(retention_ms)
+
+
+def _ineffective(
+    service: Service, options: Options, deployment: Deployment, defaults: Defaults, owner: str
+) -> list[Info] | UnsetType:
+    """What `options`, those of `service` or one of its handlers, ask for in vain."""
+    found = []
+    timeout_ms = options.inactivity_timeout_ms
+    if timeout_ms is not None and deployment.protocol_type == "RequestResponse":
+        text = (
+            f"The inactivity_timeout {format_duration(timeout_ms)} has no effect: the {owner} is served in"
+            " request-response mode."
+        )
+        found.append(Info("RT0021", text))
+    maximum_ms = defaults.of(service.type.generation).max_journal_retention_ms
+    asked_ms = options.journal_retention_ms
+    if asked_ms is not None and maximum_ms is not None and asked_ms > maximum_ms:
+        text = (
+            f"The journal_retention {format_duration(asked_ms)} of the {owner} is lowered to the server's maximum,"
+            f" {format_duration(maximum_ms)}."
+        )
+        found.append(Info("RT0022", text))
+    return found or UNSET
 
 
 def _describe(rule: InputRule | OutputRule) -> str:
@@ -196,22 +252,19 @@ def _describe(rule: InputRule | OutputRule) -> str:
         return "none"
     if not rule.content_type.startswith("application/json"):
         return rule.content_type
-    schema = _schema(rule.json_schema)
+    schema = None if rule.json_schema is None else msgspec.json.decode(rule.json_schema)
     kind = schema.get("type") if isinstance(schema, dict) else None
     return f"JSON {kind}" if isinstance(kind, str) else "JSON"
 
 
-def _schema(text: bytes | None) -> Any:
-    return None if text is None else json.loads(text)
+def _schema(text: bytes | None) -> msgspec.Raw | UnsetType:
+    return UNSET if text is None else msgspec.Raw(text)
 
 
-def _duration(value_ms: int | None) -> str | None:
-    return None if value_ms is None else format_duration(value_ms)
+def _duration(value_ms: int | None) -> str | UnsetType:
+    return UNSET if value_ms is None else format_duration(value_ms)
 
 
-def _without_empty(view: Json) -> Json:
-    return {name: value for name, value in view.items() if value is not None and value != {}}
-
-
-def sorted_by_creation(deployments: Iterable[Deployment]) -> list[Deployment]:
-    return sorted(deployments, key=lambda deployment: (deployment.created_ms, deployment.id))
+def _given(value: T | None) -> T | UnsetType:
+    """None and what is empty are left out."""
+    return UNSET if value is None or value in ("", {}) else value

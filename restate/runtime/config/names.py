@@ -76,6 +76,7 @@ TRANSLATIONS: dict[str, Callable[[object], object]] = {
     # Upstream takes a list as well as text.
     "no_proxy": _joined,
     "worker.invoker.no_proxy": _joined,
+    "admin.deployment_routing_headers": _joined,
 }
 """How the value under another name becomes the value of the setting, where it differs."""
 

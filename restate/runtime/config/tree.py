@@ -72,6 +72,14 @@ class Admin:
     concurrency_limit: Count = 1_000
     rules_limit: Count = 10_000
     """Rules that are stored at most."""
+    deployment_routing_headers: str | None = None
+    """Additional headers, separated by commas, in which deployments with the same address may differ."""
+
+    @property
+    def routing_header_names(self) -> frozenset[str]:
+        """In lower case."""
+        names = (self.deployment_routing_headers or "").split(",")
+        return frozenset(name.strip().lower() for name in names if name.strip())
 
 
 @attrs.frozen

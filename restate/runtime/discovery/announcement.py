@@ -108,6 +108,7 @@ def _handler(service: ServicePart, kind: ServiceType, part: HandlerPart) -> Hand
         part.name,
         handler_type,
         public=not part.ingress_private,
+        always_public=part.ingress_private is False,
         input=_input_rule(where, part.input),
         output=_output_rule(where, part.output),
         options=_options(part, part.workflow_completion_retention),

@@ -116,7 +116,7 @@ class ModernIngress:
                 f"the service '{service.name}' exists, but the handler '{name}' was not found, check that the handler"
                 " exists in the latest registered service version.",
             )
-        if not (service.public and handler.public):
+        if not service.is_public(handler):
             raise IngressError(400, "the invoked service is not public")
         return Route(service, handler, key, send, path.scope)
 

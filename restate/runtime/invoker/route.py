@@ -50,7 +50,7 @@ class Routes:
         self._known: dict[tuple[str, int, str, str], Route] = {}
 
     def choose(self, record: InvocationRecord) -> Route:
-        """The pinned deployment, else the newest one of the service. Raises AttemptFailure RT0011.
+        """The pinned deployment, else the newest one of the service. Raises AttemptFailure RT0011 or RT0010.
 
         Only deployments of the invocation's generation are chosen, since the journal is in that generation's form.
         """
@@ -63,6 +63,12 @@ class Routes:
             if record.pin is not None
             else _latest(registry, record, self._preferred_version)
         )
+        if deployment.arn is not None:
+            raise AttemptFailure(
+                code="RT0010",
+                message=f"the deployment {deployment.id} is the AWS Lambda function {deployment.arn}, and this server does"
+                " not call AWS Lambda; resume the invocation on a deployment that is reached over HTTP",
+            )
         target = record.target
         key = (deployment.id, version, target.service, target.handler)
         route = self._known.get(key)

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import urlsplit, urlunsplit
 
+_MAX_ARN_LENGTH = 2048
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}(?:[/?].*)?")
 
 
@@ -36,6 +37,37 @@ def parse_uri(text: str, *, assume_http: bool) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise AddressSyntaxError(f"expected an http:// or https:// address with a host, got {text[:200]!r}")
     return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", parts.query, ""))
+
+
+def parse_arn(text: str) -> str:
+    """The ARN of a Lambda function with version or alias, as it is given. Raises AddressSyntaxError.
+
+    The words of the faults are those that clients of the official server know.
+    """
+    parts = text.split(":", 7)
+    if len(parts) < 7:
+        raise AddressSyntaxError("A qualified ARN must have 8 components delimited by `:`")
+    if len(parts) < 8 or not parts[7]:
+        raise AddressSyntaxError(
+            "A qualified ARN needs a version or alias suffix. If you want to use the unpublished version, provide"
+            " $LATEST and make sure your shell doesn't treat it as a variable"
+        )
+    prefix, partition, service, region, account, resource, function, _ = parts
+    if prefix != "arn":
+        raise AddressSyntaxError("First component of the ARN must be `arn`")
+    if resource != "function":
+        raise AddressSyntaxError("ARN must refer to a `function` resource")
+    if service != "lambda":
+        raise AddressSyntaxError("ARN must be for the lambda service")
+    if not all((partition, region, account, function)):
+        raise AddressSyntaxError(
+            "Partition, service, region, account ID, function name and version must all be non-empty"
+        )
+    if not text.isascii() or re.search(r"[\x00-\x20\x7f]", text) or len(text) > _MAX_ARN_LENGTH:
+        raise AddressSyntaxError(
+            f"expected at most {_MAX_ARN_LENGTH} printable ASCII characters, got {text[:200]!r}"
+        )
+    return text
 
 
 def join_path(uri: str, suffix: str) -> bytes:

@@ -64,7 +64,10 @@ class ClassicMethod(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Handler(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One entry point. public: own setting; callers from outside need that of the service too."""
+    """One entry point. public: own setting; callers from outside need that of the service too (`Service.is_public`).
+
+    always_public: the manifest says so, and the handler stays public when an operator makes its service private.
+    """
 
     name: str
     type: HandlerType
@@ -75,6 +78,7 @@ class Handler(msgspec.Struct, frozen=True, array_like=True, gc=False):
     documentation: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     classic: ClassicMethod | None = None
+    always_public: bool = False
 
 
 class Service(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -94,6 +98,10 @@ class Service(msgspec.Struct, frozen=True, array_like=True, gc=False):
     metadata: tuple[tuple[str, str], ...] = ()
     removed: bool = False
 
+    def is_public(self, handler: Handler) -> bool:
+        """Whether callers from outside may call the handler."""
+        return handler.always_public or (handler.public and self.public)
+
     def handler(self, name: str) -> Handler | None:
         for handler in self.handlers:
             if handler.name == name:
@@ -102,7 +110,9 @@ class Service(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Deployment(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A reachable set of services. uri: absolute, path at least `/`. created_ms: epoch milliseconds.
+    """A reachable set of services. uri: absolute, path at least `/`; "" for AWS Lambda, which has `arn` instead.
+
+    created_ms: epoch milliseconds. assume_role_arn: the role that calls the Lambda function.
 
     http_version: that of the discovery answer, used for attempts too. Header names are lower case. descriptors: the
     repaired FileDescriptorSet of a classic deployment, in dependency order; empty for modern ones.
@@ -121,6 +131,13 @@ class Deployment(msgspec.Struct, frozen=True, array_like=True, gc=False):
     metadata: tuple[tuple[str, str], ...] = ()
     sdk_version: str | None = None
     descriptors: bytes = b""
+    arn: str | None = None
+    assume_role_arn: str | None = None
+
+    @property
+    def address(self) -> str:
+        """The URI or the ARN, for people."""
+        return self.uri if self.arn is None else self.arn
 
     def service(self, name: str) -> Service | None:
         """This deployment's revision of the service."""

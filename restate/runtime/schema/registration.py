@@ -5,6 +5,7 @@ Rows are computed against one registry and must be stored only if that registry 
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import attrs
@@ -32,11 +33,16 @@ class Announcement:
     descriptors: bytes = b""
 
 
+UNASKED_LAMBDA = Announcement(Generation.MODERN, "RequestResponse", "HTTP/1.1", 5, 7, ())
+"""What is stored about an AWS Lambda function, which this server cannot ask: no services, any protocol version."""
+
+
 @attrs.frozen
 class Request:
-    """What the operator asks for. uri: absolute, with a path. force: None means by the announced generation.
+    """What the operator asks for. uri: absolute, with a path; "" with `arn`. force: None means by the announced generation.
 
-    force replaces what is known about the address and passes the checks of compatibility; breaking only passes them.
+    routing_headers: names in lower case; two deployments may have the same address if they differ in one of these
+    additional headers. force replaces what is known about the address and passes the checks of compatibility; breaking only passes them.
     """
 
     uri: str
@@ -44,6 +50,14 @@ class Request:
     metadata: tuple[tuple[str, str], ...] = ()
     force: bool | None = None
     breaking: bool = False
+    arn: str | None = None
+    assume_role_arn: str | None = None
+    routing_headers: frozenset[str] = frozenset()
+
+    @property
+    def address(self) -> str:
+        """The URI or the ARN, for people."""
+        return self.uri if self.arn is None else self.arn
 
 
 @attrs.frozen
@@ -56,17 +70,17 @@ class Registration:
 
 
 def find_by_address(
-    registry: Registry, uri: str, protocol_type: ProtocolType | None = None
+    registry: Registry, request: Request, protocol_type: ProtocolType | None = None
 ) -> Deployment | None:
-    """The newest deployment at this address: authority and path count, scheme and query do not.
+    """The newest deployment at this address: authority, path and routing headers count, scheme and query do not.
 
     protocol_type: two classic deployments may differ in nothing else (admin.md §5.1); None matches both.
     """
-    wanted = _address(uri)
+    wanted = _identity(request, request.routing_headers)
     found = [
         deployment
         for deployment in registry.deployments.values()
-        if _address(deployment.uri) == wanted
+        if _identity(deployment, request.routing_headers) == wanted
         and (protocol_type in (None, deployment.protocol_type) or deployment.generation is Generation.MODERN)
     ]
     return max(found, key=lambda deployment: deployment.created_ms, default=None)
@@ -96,14 +110,15 @@ def register(
     services = {service.name: service for service in announcement.services}
     for name in services:
         check_name(name, generation)
-    known = find_by_address(registry, request.uri, announcement.protocol_type)
+    known = find_by_address(registry, request, announcement.protocol_type)
     if known is not None and not force:
         if generation is Generation.MODERN:
             return Registration(known, (), False)
         raise DeploymentError(
-            f"a deployment with the address {request.uri} is already registered: {known.id}", code="META0004"
+            f"a deployment with the address {request.address} is already registered: {known.id}",
+            code="META0004",
         )
-    _check_generation(registry, generation, services, known, is_live)
+    check_generation(registry, generation, services, known, is_live)
     deployment_id = new_id if known is None else known.id
     owned = tuple(
         _revise(registry, service, deployment_id, tolerant=force or request.breaking)
@@ -123,8 +138,10 @@ def register(
         request.metadata,
         announcement.sdk_version,
         announcement.descriptors,
+        request.arn,
+        request.assume_role_arn,
     )
-    retired = () if known is None else tuple(_retire(registry, known, keep=frozenset(services)))
+    retired = () if known is None else tuple(retire(registry, known, keep=frozenset(services)))
     return Registration(deployment, (deployment_row(deployment), *retired), known is None)
 
 
@@ -137,7 +154,7 @@ def remove(registry: Registry, deployment_id: DeploymentId) -> tuple[Row, ...] |
     deployment = registry.deployments.get(deployment_id)
     if deployment is None:
         return None
-    return (deployment_key(deployment_id), None), *_retire(registry, deployment, keep=frozenset())
+    return (deployment_key(deployment_id), None), *retire(registry, deployment, keep=frozenset())
 
 
 def check_name(name: str, generation: Generation) -> None:
@@ -154,12 +171,23 @@ def check_name(name: str, generation: Generation) -> None:
         )
 
 
-def _address(uri: str) -> tuple[str, str]:
+def _identity(
+    owner: Request | Deployment, routing_headers: frozenset[str]
+) -> tuple[tuple[str, str], tuple[tuple[str, str], ...]]:
+    """What makes two deployments the same."""
+    if owner.arn is not None:
+        return ("", owner.arn), ()
+    routing = tuple(header for header in owner.additional_headers if header[0] in routing_headers)
+    return _authority_and_path(owner.uri), routing
+
+
+@lru_cache(maxsize=4096)
+def _authority_and_path(uri: str) -> tuple[str, str]:
     parts = urlsplit(uri)
     return parts.netloc.lower(), parts.path or "/"
 
 
-def _check_generation(
+def check_generation(
     registry: Registry,
     generation: Generation,
     services: dict[str, Service],
@@ -217,7 +245,7 @@ def _check_compatible(latest: Service, service: Service) -> None:
         )
 
 
-def _retire(registry: Registry, leaving: Deployment, *, keep: frozenset[str]) -> Iterator[Row]:
+def retire(registry: Registry, leaving: Deployment, *, keep: frozenset[str]) -> Iterator[Row]:
     """Rows of other deployments that must not take over the classic services whose latest revision `leaving` has."""
     if leaving.generation is Generation.MODERN:
         return
