@@ -1,6 +1,7 @@
 """The console command `restate-server`: arguments, configuration, log, then the server until it is told to stop."""
 
 import gc
+import importlib
 import logging
 import os
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from restate.runtime.config import Config, load
-from restate.runtime.config.arguments import parse_arguments
+from restate.runtime.config.arguments import Arguments, parse_arguments
 from restate.runtime.config.listing import list_config
 from restate.runtime.errors import RestateError
 from restate.runtime.telemetry import log as telemetry
@@ -23,15 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
     try:
-        config = load(arguments.overrides, os.environ, Path.cwd(), arguments.config_file)
-        if arguments.print_config:
-            print(list_config(config), end="")
-            return 0
-        settings = config.observability.log
-        telemetry.configure(
-            settings.filter, settings.format, ansi=False if settings.disable_ansi_codes else None
-        )
-        _serve(config)
+        return _carry_out(arguments)
     except RestateError as error:
         return _failed(error)
     except KeyboardInterrupt:
@@ -45,6 +38,32 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         log.critical("the server met a fault of its own", exc_info=error)
         return _ended("ended by a fault of the server; what was accepted goes on at the next start")
+
+
+def _carry_out(arguments: Arguments) -> int:
+    """Do what the command line asks for. Commands that most starts do not need are imported here. Returns the status."""
+    if arguments.command in ("config-schema", "config-example"):
+        schema = importlib.import_module("restate.runtime.config.schema")
+        describe = schema.print_schema if arguments.command == "config-schema" else schema.example
+        print(describe(), end="")
+        return 0
+    config = load(arguments.overrides, os.environ, Path.cwd(), arguments.config_file)
+    if arguments.command == "print-config":
+        print(list_config(config), end="")
+        return 0
+    settings = config.observability.log
+    telemetry.configure(settings.filter, settings.format, ansi=False if settings.disable_ansi_codes else None)
+    match arguments.command:
+        case "check-config":
+            importlib.import_module("restate.runtime.wiring").check(config)
+            print("the configuration can be used")
+        case "backup":
+            importlib.import_module("restate.runtime.maintenance.backup").run(config, arguments.directory)
+        case "doctor":
+            doctor = importlib.import_module("restate.runtime.maintenance.doctor")
+            return int(doctor.run(config))
+        case _:
+            _serve(config)
     return 0
 
 

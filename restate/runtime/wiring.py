@@ -83,6 +83,13 @@ def client_proxy(config: Config) -> Proxy | None:
     return Proxy.of(net.client_proxy, net.client_no_proxy or "")
 
 
+def check(config: Config) -> None:
+    """Read every file that the configuration names. Raises ConfigError for the first one that cannot be used."""
+    client_trust(config)
+    if config.invoker.request_identity_private_key_pem_file is not None:
+        load_signing_key(config.invoker.request_identity_private_key_pem_file)
+
+
 def identity(config: Config, clock: Clock) -> Identity:
     """Who we are to services. Raises ConfigError."""
     path = config.invoker.request_identity_private_key_pem_file

@@ -7,7 +7,7 @@ from restate.runtime.config.arguments import Arguments, parse_arguments
 
 
 def test_without_arguments_nothing_is_overridden() -> None:
-    assert parse_arguments([]) == Arguments({}, None, False)
+    assert parse_arguments([]) == Arguments({}, None, "run")
 
 
 def test_options_become_overrides_of_settings() -> None:
@@ -25,7 +25,7 @@ def test_options_become_overrides_of_settings() -> None:
         "a": "b=c",
     }
     assert arguments.config_file == Path("f.toml")
-    assert arguments.print_config
+    assert arguments.command == "print-config"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,9 @@ def test_options_become_overrides_of_settings() -> None:
     [
         (["--set", "x"], "expected KEY=VALUE"),
         (["--sett", "x"], "No such option"),
-        (["extra"], "unexpected extra argument"),
+        (["extra"], "expected nothing, 'doctor' or 'backup DIR', got 'extra'"),
+        (["backup"], "expected nothing, 'doctor' or 'backup DIR', got 'backup'"),
+        (["doctor", "--print-config"], "got 'doctor'"),
     ],
 )
 def test_wrong_usage_is_explained_and_ends_with_status_2(
@@ -51,3 +53,10 @@ def test_version_and_help_are_printed_and_end_with_status_0(capsys: pytest.Captu
             parse_arguments(argv)
         assert caught.value.code == 0
         assert part in capsys.readouterr().out
+
+
+def test_a_command_stands_before_or_after_options() -> None:
+    assert parse_arguments(["backup", "copy", "--base-dir", "d"]) == Arguments(
+        {"base_dir": "d"}, None, "backup", Path("copy")
+    )
+    assert parse_arguments(["--base-dir", "d", "doctor"]).command == "doctor"

@@ -2,20 +2,37 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import attrs
 import click
 
 from restate.runtime import __version__
 
+Command = Literal[
+    "run", "doctor", "backup", "print-config", "check-config", "config-schema", "config-example"
+]
+
+_HELP = """Run the server.
+
+Every setting can be given in a file, as RESTATE_SECTION__KEY in the environment, or by --set.
+
+\b
+restate-server doctor      say what is wrong with this machine, the data and the deployments
+restate-server backup DIR  copy the data of a server, which may run meanwhile, into the new directory DIR
+"""
+
 
 @attrs.frozen
 class Arguments:
-    """overrides: {setting: text}, for `load`. config_file: as given, may be relative."""
+    """overrides: {setting: text}, for `load`. config_file: as given, may be relative. command: what to do. directory:
+    of the backup, None for other commands.
+    """
 
     overrides: dict[str, str]
     config_file: Path | None
-    print_config: bool
+    command: Command = "run"
+    directory: Path | None = None
 
 
 def _split(_context: click.Context, _parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
@@ -30,9 +47,10 @@ def _split(_context: click.Context, _parameter: click.Parameter, pairs: tuple[st
 
 @click.command(
     "restate-server",
-    help="Run the server. Every setting can be given in a file, as RESTATE_SECTION__KEY in the environment, or by --set.",
+    help=_HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.argument("words", nargs=-1, metavar="[doctor | backup DIR]")
 @click.option(
     "-c", "--config-file", type=click.Path(path_type=Path), help="YAML or TOML file, by its suffix."
 )
@@ -47,16 +65,40 @@ def _split(_context: click.Context, _parameter: click.Parameter, pairs: tuple[st
 @click.option(
     "--set", "settings", metavar="KEY=VALUE", multiple=True, callback=_split, help="Any setting; repeatable."
 )
-@click.option("--print-config", is_flag=True, help="Show the settings in effect and their sources, and exit.")
+@click.option(
+    "--print-config",
+    "command",
+    flag_value="print-config",
+    help="Show the settings in effect and their sources, and exit.",
+)
+@click.option(
+    "--check-config",
+    "command",
+    flag_value="check-config",
+    help="Say whether the settings can be used, files that they name included, and exit.",
+)
+@click.option(
+    "--config-schema",
+    "command",
+    flag_value="config-schema",
+    help="Print a JSON Schema of the file, and exit.",
+)
+@click.option(
+    "--config-example",
+    "command",
+    flag_value="config-example",
+    help="Print a file with every setting, its text and its default, and exit.",
+)
 @click.version_option(__version__, prog_name="restate-server", message="%(prog)s %(version)s")
 def _command(
+    words: tuple[str, ...],
     config_file: Path | None,
     base_dir: str | None,
     bind_ip: str | None,
     log_filter: str | None,
     log_format: str | None,
     settings: dict[str, str],
-    print_config: bool,
+    command: Command | None,
 ) -> Arguments:
     named = {
         "base_dir": base_dir,
@@ -65,7 +107,14 @@ def _command(
         "observability.log.format": log_format,
     }
     overrides = settings | {name: text for name, text in named.items() if text is not None}
-    return Arguments(overrides, config_file, print_config)
+    match words:
+        case ():
+            return Arguments(overrides, config_file, command or "run")
+        case ("doctor",) if command is None:
+            return Arguments(overrides, config_file, "doctor")
+        case ("backup", directory) if command is None:
+            return Arguments(overrides, config_file, "backup", Path(directory))
+    raise click.UsageError(f"expected nothing, 'doctor' or 'backup DIR', got '{' '.join(words)}'")
 
 
 def parse_arguments(argv: Sequence[str]) -> Arguments:

@@ -44,14 +44,26 @@ def list_config(config: Config) -> str:
     return "".join(f"{_line(config, name)}\n" for name in SETTINGS)
 
 
+def default_text(name: str) -> str:
+    """The default of a setting, as it is written in a file; words where it has none."""
+    setting = SETTINGS[name]
+    if setting.default is not None:
+        return print_value(setting.default, setting.kind)
+    return _unset_text(Config(), name)
+
+
 def _line(config: Config, name: str) -> str:
     setting = SETTINGS[name]
     value = attrgetter(".".join(setting.attributes))(config)
     source = config.sources.get(name, "default")
     if value is not None:
         return f"{name} = {print_value(value, setting.kind)}  # {source}"
+    return f"# {name}: {_unset_text(config, name)}  # {source}"
+
+
+def _unset_text(config: Config, name: str) -> str:
     read = _BY_GENERATION.get(name)
     if read is None:
-        return f"# {name}: {_UNSET.get(name, 'none')}  # {source}"
+        return _UNSET.get(name, "none")
     texts = [f"{generation.name.lower()} {read(config, generation)}" for generation in Generation]
-    return f"# {name}: {', '.join(texts)}  # {source}"
+    return ", ".join(texts)

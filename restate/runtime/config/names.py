@@ -104,12 +104,12 @@ def setting_name(name: str) -> str | None:
 def is_section(name: str) -> bool:
     """Whether a normalized name leads to settings below it."""
     below = f"{name}."
-    return any(known.startswith(below) for known in _known_names())
+    return any(known.startswith(below) for known in known_names())
 
 
 def nearest(name: str) -> str | None:
     """The known name that a wrong one was probably meant to be, in the same vocabulary if possible."""
-    known = _known_names()
+    known = known_names()
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     if close:
         return close[0]
@@ -120,7 +120,8 @@ def nearest(name: str) -> str | None:
     return by_last_word[close[0]] if close else None
 
 
-def _known_names() -> list[str]:
+def known_names() -> list[str]:
+    """Every name that means a setting, ours last."""
     prefixed = [
         alias + name.removeprefix(section)
         for alias, section in _PREFIXES.items()

@@ -37,6 +37,7 @@ class NodeCtrl:
     """Port 5122: gRPC for operators, metrics."""
 
     bind_address: Address = Address(_LOOPBACK, 5122)
+    """Where the port listens; without an IP, at bind_ip."""
 
 
 @attrs.frozen
@@ -44,9 +45,13 @@ class IngressJson:
     """How messages of classic services become JSON and back."""
 
     deserialize_deny_unknown_fields: bool = True
+    """Whether a field that the message does not have is an error."""
     serialize_use_enum_numbers: bool = False
+    """Whether enum values are written as numbers."""
     serialize_use_proto_field_name: bool = False
+    """Whether fields are written by the name in the contract instead of lowerCamelCase."""
     serialize_skip_default_fields: bool = False
+    """Whether fields with the default value are left out."""
 
 
 @attrs.frozen
@@ -54,8 +59,11 @@ class Ingress:
     """Port 8080: callers of services. Requests over the concurrency limit are refused at once."""
 
     bind_address: Address = Address(_LOOPBACK, 8080)
+    """Where the port listens; without an IP, at bind_ip."""
     request_size_limit: Size = 32 * MIB
+    """Body or message of a request, after decompression."""
     concurrency_limit: Count = 10_000
+    """Requests at a time; further ones are answered with 429."""
     advertised_endpoint: str | None = None
     """URL that clients are told; None means http:// and the bound address."""
     json: IngressJson = IngressJson()
@@ -68,8 +76,11 @@ class Admin:
     """Port 9070: REST for people and the command-line client."""
 
     bind_address: Address = Address(_LOOPBACK, 9070)
+    """Where the port listens; without an IP, at bind_ip."""
     request_size_limit: Size = 2_000_000
+    """Body of a request."""
     concurrency_limit: Count = 1_000
+    """Requests at a time; further ones are answered with 429."""
     rules_limit: Count = 10_000
     """Rules that are stored at most."""
     deployment_routing_headers: str | None = None
@@ -87,6 +98,7 @@ class Postgres:
     """Port 9071: SQL."""
 
     bind_address: Address = Address(_LOOPBACK, 9071)
+    """Where the port listens; without an IP, at bind_ip."""
 
 
 @attrs.frozen
@@ -98,10 +110,13 @@ class Invoker:
     abort_timeout_ms: Millis | None = None
     """Further silence after which the stream is reset. None: by generation."""
     message_size_warning: Size = 10 * MIB
+    """A message of a service that is larger is logged."""
     message_size_limit: Size = 32 * MIB
+    """A message to or from a service that is larger fails the attempt (RT0003)."""
     eager_state_size_limit: Size | None = None
     """State sent along with the start of an attempt; None: as much as a message may have."""
     concurrency_limit: Count = 1_000
+    """Attempts at a time; further invocations wait in turns by service."""
     drain_timeout_ms: Millis = 5_000
     """How long the rest of a response may take after its last message."""
     protocol_v7: bool = False
@@ -139,11 +154,17 @@ class RetrySettings:
     """When a failed attempt is tried again. What is None follows the generation; what is set holds for both."""
 
     type: RetryType = "exponential"
+    """How the delay between attempts grows."""
     initial_interval_ms: Millis | None = None
+    """Delay after the first failed attempt."""
     factor: Factor | None = None
+    """By which the delay grows with each attempt."""
     max_interval_ms: Millis | None = None
+    """The longest delay."""
     max_attempts: Attempts | None = None
+    """Attempts in a row, the first one included."""
     on_max_attempts: OnMaxAttempts | None = None
+    """What happens to an invocation whose attempts are used up."""
     max_attempts_limit: Count | None = None
     """What a service may ask for at most; None: anything."""
 
@@ -177,8 +198,11 @@ class Retention:
     """How long what is finished is kept, where a service does not say. None: by generation."""
 
     idempotency_ms: Millis | None = None
+    """Result of a call with an idempotency key."""
     workflow_ms: Millis | None = None
+    """Result of a workflow run."""
     journal_ms: Millis | None = None
+    """Journal of an invocation that has ended."""
     max_journal_ms: Millis | None = None
     """What a service may ask for at most; None: anything."""
 
@@ -203,7 +227,9 @@ class Discovery:
     """Asking deployments what they serve."""
 
     request_timeout_ms: Millis = 10_000
+    """From asking a deployment until its whole answer is here."""
     response_size_limit: Size = 16 * MIB
+    """The whole answer of a deployment."""
 
 
 @attrs.frozen
@@ -211,10 +237,13 @@ class Engine:
     """The partition loop. A batch ends at whichever limit comes first."""
 
     batch_records: Count = 32
+    """Records that are applied together."""
     batch_bytes: Size = 1 * MIB
+    """Bytes of records that are applied together."""
     queue_limit: Count = 4_096
     """Records that wait for the loop; further callers wait or are refused."""
     timers_in_memory: Count = 1_024
+    """The next timers that are due; the others stay on disk."""
 
 
 @attrs.frozen
@@ -222,7 +251,9 @@ class Storage:
     """RocksDB's memory and files; of all tables together where not said otherwise."""
 
     block_cache_bytes: Size = 32 * MIB
+    """Parts of tables kept in memory."""
     write_buffer_bytes: Size = 32 * MIB
+    """New rows kept in memory until they are merged into tables."""
     table_write_buffer_bytes: Size = 8 * MIB
     """Of one table."""
     log_bytes: Size = 64 * MIB
@@ -236,7 +267,9 @@ class Net:
     connection_limit: Count = 10_000
     """Per port; further ones wait in the kernel's backlog."""
     header_size_limit: Size = 64 * KIB
+    """All headers of a request or answer together."""
     header_count_limit: Count = 512
+    """Headers of a request."""
     header_timeout_ms: Millis = 15_000
     """From the first byte of a request until its headers are complete."""
     first_bytes_timeout_ms: Millis = 10_000
@@ -248,15 +281,23 @@ class Net:
     h2_idle_timeout_ms: Millis = 600_000
     """HTTP/2 connection without a request."""
     stream_limit: Count = 1_000
+    """Requests at a time on one HTTP/2 connection."""
     stream_window_bytes: Size = 1 * MIB
+    """Body bytes that a client may send ahead, of one request."""
     connection_window_bytes: Size = 4 * MIB
+    """Body bytes that a client may send ahead, of all requests of a connection."""
     write_backlog_bytes: Size = 64 * KIB
+    """Bytes of answers that wait for a slow HTTP/2 client."""
     reset_limit: Count = 1_000
     """Streams that a peer may reset within ten seconds."""
     ping_interval_ms: Millis = 60_000
+    """Silence after which an HTTP/2 client is asked whether it lives."""
     ping_timeout_ms: Millis = 20_000
+    """How long its answer may take."""
     client_connect_timeout_ms: Millis = 10_000
+    """Until a connection to a deployment is there, TLS included."""
     client_settings_timeout_ms: Millis = 5_000
+    """Until a deployment has said that it speaks HTTP/2."""
     client_connection_limit: Count = 4
     """HTTP/2 connections to one authority."""
     client_stream_limit: Count = 128
@@ -264,12 +305,17 @@ class Net:
     client_streams_until_retirement: Count = 900
     """A connection that has carried so many streams opens no more: common servers drop theirs after 1,000."""
     client_idle_timeout_ms: Millis = 300_000
+    """A connection to a deployment that nobody uses is closed after so long."""
     client_idle_connection_limit: Count = 64
     """HTTP/1.1 connections kept open to one authority."""
     client_ping_interval_ms: Millis = 40_000
+    """Silence after which a deployment is asked whether it lives."""
     client_ping_timeout_ms: Millis = 20_000
+    """How long its answer may take."""
     client_stream_window_bytes: Size = 2 * MIB
+    """Body bytes that a deployment may send ahead, of one attempt."""
     client_connection_window_bytes: Size = 16 * MIB
+    """Body bytes that a deployment may send ahead, of all attempts of a connection."""
     client_ca_file: Path | None = None
     """Certificates (PEM) of the authorities that https:// deployments are trusted by, instead of the system's."""
     client_proxy: Url | None = None
@@ -283,8 +329,11 @@ class Log:
     """What is logged, and how."""
 
     filter: LogFilter = "warn,restate=info"
+    """Levels trace, debug, info, warn, error, off; for everything, and by component name as in restate.invoker=debug."""
     format: LogFormat = "pretty"
+    """pretty for people, compact for narrow terminals, json for machines."""
     disable_ansi_codes: bool = False
+    """Whether colours are left out on a terminal too."""
 
 
 @attrs.frozen
@@ -299,10 +348,15 @@ class Config:
     """The whole tree. sources: {setting: where its value is from}; a setting without an entry has its default."""
 
     base_dir: Path = Path("target")
+    """Directory of all data; made if missing. Relative to the working directory."""
     bind_ip: Ip = _LOOPBACK
+    """Address of the ports that name none; 0.0.0.0 opens them to other machines."""
     cluster_name: str = "localcluster"
+    """What services and tools are told that they talk to."""
     partitions: Count = 24
+    """Number of labels that rows are divided by; one process serves them all."""
     shutdown_grace_period_ms: Millis = 60_000
+    """Upper bound of a shutdown; what is cut goes on at the next start."""
     node_ctrl: NodeCtrl = NodeCtrl()
     ingress: Ingress = Ingress()
     admin: Admin = Admin()
