@@ -36,6 +36,8 @@ class FakePartition:
     never: bool = False  # calls do not come back
     asked: list[tuple[Any, ...]] = attrs.Factory(list)
     ready: trio.Event = attrs.Factory(trio.Event)
+    changed: trio.Event = attrs.Factory(trio.Event)
+    refusing: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.ready.set()
@@ -79,26 +81,46 @@ class FakePartition:
 
 
 class Answer(Response):
-    """What the handler has sent."""
+    """What the handler has sent. written: rings with every piece of a body."""
 
     status: int
     headers: Headers
-    body: bytes
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+        self.trailers: Headers = []
+        self.written = trio.Event()
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
 
     async def send(self, status: int, headers: Headers, body: bytes = b"") -> None:
-        await trio.lowlevel.checkpoint()
-        assert not self.started
-        self.started = self.finished = True
-        self.status, self.headers, self.body = status, headers, body
+        await self.start(status, headers)
+        self.pieces.append(body)
+        self.finished = True
 
     async def start(self, status: int, headers: Headers) -> None:
-        raise NotImplementedError
+        await trio.lowlevel.checkpoint()
+        assert not self.started
+        self.started = True
+        self.status, self.headers = status, headers
 
     async def write(self, data: bytes) -> None:
-        raise NotImplementedError
+        await trio.lowlevel.checkpoint()
+        assert self.started
+        assert not self.finished
+        self.pieces.append(data)
+        self.written.set()
+        self.written = trio.Event()
 
     async def finish(self, trailers: Headers | None = None) -> None:
-        raise NotImplementedError
+        await trio.lowlevel.checkpoint()
+        assert self.started
+        assert not self.finished
+        self.finished = True
+        self.trailers = trailers or []
 
     def header(self, name: str) -> str | None:
         found = [value for key, value in self.headers if key == name.encode()]
@@ -133,9 +155,15 @@ class Port:
         method: str,
         target: str,
         body: bytes | Sequence[bytes] | None = None,
+        *,
+        http_version: str = "1.1",
+        answer: Answer | None = None,
         **headers: str,
     ) -> Answer:
-        """Header names with `_` for `-`. body: a sequence of pieces comes without a declared length."""
+        """Header names with `_` for `-`. body: a sequence of pieces comes without a declared length.
+
+        answer: to be filled, for a test that looks at it before it is complete.
+        """
         named = [
             (name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()
         ]
@@ -145,13 +173,13 @@ class Port:
             method,
             target.encode("latin-1"),
             named,
-            "1.1",
+            http_version,
             ("127.0.0.1", 1),
             content_length=declared,
             pending=[piece for piece in pieces if piece],
             arrived=True,
         )
-        answer = Answer()
+        answer = answer or Answer()
         await self.ingress(request, answer)
         assert answer.finished
         return answer

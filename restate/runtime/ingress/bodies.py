@@ -27,6 +27,12 @@ def check_input(rule: InputRule, content_type: bytes | None, body: bytes) -> Non
             raise _invalid("Empty body not allowed")
 
 
+def takes_type(rule: InputRule, content_type: bytes) -> bool:
+    """Whether a body of this type fits; a handler without input takes none."""
+    found = content_type.decode("latin-1").partition(";")[0].strip()
+    return rule.content_type is not None and _matches(found, rule.content_type)
+
+
 def _matches(found: str, rule: str) -> bool:
     """Case counts, as upstream: `TEXT/PLAIN` does not match `text/*`."""
     if rule == "*/*":

@@ -1,85 +1,55 @@
-"""From a classic service and method to the callee of a call: visibility, key, idempotency (ingress.md §1.1, §1.4, §1.5)."""
+"""From what an RPC client says to the callee of a call: visibility, key, idempotency (ingress.md §1.1, §1.4, §1.5, §4.1)."""
 
 import attrs
 
+from restate.runtime.ingress.bodies import check_input
+from restate.runtime.ingress.errors import IngressError
+from restate.runtime.ingress.headers import forwarded_metadata, header_text, trace_context
+from restate.runtime.ingress.values import to_json
 from restate.runtime.model.clock import IdSource
 from restate.runtime.model.duration import MAX_DURATION_MS
 from restate.runtime.model.journal import Callee
-from restate.runtime.model.target import Generation
+from restate.runtime.model.target import HandlerType
 from restate.runtime.net.http import Request
 from restate.runtime.partition.handle import Partition
+from restate.runtime.pb.synth_pb2 import RpcRequest
 from restate.runtime.rpc.status import Code, RpcError
-from restate.runtime.schema.addressing import address
+from restate.runtime.schema.addressing import AddressError, AddressFault, address
+from restate.runtime.schema.deployment import Handler, Service
 from restate.runtime.schema.messages import ClassicMessages, KeyExtractionError
 from restate.runtime.schema.options import Defaults
+from restate.runtime.schema.registry import Registry
+from restate.runtime.schema.synthesis import JSON_TYPE, takes_json
 
 _MOST_DIGITS = 20
 
 
 @attrs.frozen
-class Idempotency:
-    """What the caller asks for. key: any bytes, as Latin-1. retention_ms: None for the service's own."""
+class Prepared:
+    """A call as the partition takes it."""
 
-    key: str | None = None
-    retention_ms: int | None = None
+    callee: Callee
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
 
 
-class ClassicCalls:
-    """Looks up classic targets. Every method raises RpcError."""
+def find_target(schema: Registry, service: str, method: str) -> tuple[Service, Handler]:
+    """What a public method of either generation means, by names as descriptors have them.
 
-    def __init__(self, partition: Partition, ids: IdSource, defaults: Defaults) -> None:
-        self._partition = partition
-        self._ids = ids
-        self._defaults = defaults
-
-    def generation(self, service: str) -> Generation | None:
-        """None: there is no such service."""
-        found = self._partition.schema.service(service)
-        return None if found is None else found.type.generation
-
-    def check_public(self, service: str) -> None:
-        """NOT_FOUND or PERMISSION_DENIED."""
-        found = self._partition.schema.service(service)
-        if found is None or found.type.generation is not Generation.CLASSIC:
-            raise RpcError(
-                Code.NOT_FOUND,
-                f"Service '{service}' not found. Check whether the deployment containing the service is registered.",
-            )
-        if not found.public:
-            raise RpcError(Code.PERMISSION_DENIED, f"Service {service} is not accessible")
-
-    def messages(self, service: str, method: str) -> ClassicMessages:
-        """Of a public method."""
-        self.check_public(service)
-        messages = self._partition.schema.classic_method(service, method)
-        if messages is None:
-            raise method_not_found(service, method)
-        return messages
-
-    def callee(
-        self,
-        service: str,
-        method: str,
-        body: bytes,
-        *,
-        idempotency: Idempotency | None = None,
-        key_fault: Code = Code.INTERNAL,
-    ) -> Callee:
-        """The invocation that a call with this input message means. key_fault: the status of an unreadable key."""
-        try:
-            key = self.messages(service, method).key_of(body)
-        except KeyExtractionError as error:
-            raise RpcError(key_fault, str(error)) from error
-        return address(
-            self._partition.schema,
-            service,
-            method,
-            key,
-            idempotency_key=None if idempotency is None else idempotency.key,
-            ids=self._ids,
-            defaults=self._defaults,
-            retention_ms=None if idempotency is None else idempotency.retention_ms,
+    Raises RpcError NOT_FOUND or PERMISSION_DENIED.
+    """
+    found = schema.find(service)
+    if found is None:
+        raise RpcError(
+            Code.NOT_FOUND,
+            f"Service '{service}' not found. Check whether the deployment containing the service is registered.",
         )
+    handler = schema.find_handler(found, method)
+    if handler is None and found.public:
+        raise method_not_found(service, method)
+    if handler is None or not found.is_public(handler):
+        raise RpcError(Code.PERMISSION_DENIED, f"Service {service} is not accessible")
+    return found, handler
 
 
 def method_not_found(service: str, method: str) -> RpcError:
@@ -90,8 +60,83 @@ def method_not_found(service: str, method: str) -> RpcError:
     )
 
 
+class Calls:
+    """Makes the callees of both generations. Every method raises RpcError."""
+
+    def __init__(self, partition: Partition, ids: IdSource, defaults: Defaults) -> None:
+        self._partition = partition
+        self._ids = ids
+        self._defaults = defaults
+
+    def classic(
+        self,
+        service: Service,
+        handler: Handler,
+        messages: ClassicMessages,
+        body: bytes,
+        request: Request,
+        *,
+        key_fault: Code = Code.INTERNAL,
+    ) -> Prepared:
+        """body: the encoded input message. key_fault: the status of a key that cannot be read."""
+        idempotency = idempotency_of(request)
+        try:
+            key = messages.key_of(body)
+        except KeyExtractionError as error:
+            raise RpcError(key_fault, str(error)) from error
+        callee = self._address(service, handler, key, idempotency)
+        return Prepared(callee, body, trace_context(request))
+
+    def modern(self, service: Service, handler: Handler, message: RpcRequest, request: Request) -> Prepared:
+        """A call through the contract that is made for the service."""
+        if handler.input.content_type is not None and not takes_json(handler.input):
+            raise RpcError(
+                Code.UNIMPLEMENTED,
+                f"{service.name}/{handler.name} takes {handler.input.content_type}, which only plain HTTP can carry",
+            )
+        given = message.HasField("request")
+        body = to_json(message.request) if given else b""
+        try:
+            check_input(handler.input, JSON_TYPE.encode() if given else None, body)
+            idempotency = Idempotency(modern_idempotency_key(request, handler))
+            headers = forwarded_metadata(request, JSON_TYPE if given else None)
+        except IngressError as error:
+            raise RpcError(Code.INVALID_ARGUMENT, error.message) from error
+        if service.type.keyed and not message.key:
+            raise RpcError(Code.INVALID_ARGUMENT, f"expected a key: {service.name} has one object for each")
+        return Prepared(self._address(service, handler, message.key, idempotency), body, headers)
+
+    def _address(self, service: Service, handler: Handler, key: str, idempotency: "Idempotency") -> Callee:
+        try:
+            return address(
+                self._partition.schema,
+                service.name,
+                handler.name,
+                key,
+                idempotency_key=idempotency.key,
+                ids=self._ids,
+                defaults=self._defaults,
+                retention_ms=idempotency.retention_ms,
+            )
+        except AddressError as error:
+            if error.fault is not AddressFault.KEY_NOT_ALLOWED:
+                # The registry has changed while the body arrived.
+                raise method_not_found(service.name, handler.name) from error
+            raise RpcError(
+                Code.INVALID_ARGUMENT, f"expected no key: {service.name} is not keyed, got '{key[:100]}'"
+            ) from error
+
+
+@attrs.frozen
+class Idempotency:
+    """What the caller asks for. key: any bytes, as Latin-1. retention_ms: None for the service's own."""
+
+    key: str | None = None
+    retention_ms: int | None = None
+
+
 def idempotency_of(request: Request) -> Idempotency:
-    """Raises RpcError INVALID_ARGUMENT. A period without a key is ignored, one of 0 counts as none."""
+    """Of a call to classic. Raises RpcError INVALID_ARGUMENT. A period without a key is ignored, one of 0 is none."""
     key = request.header(b"idempotency-key")
     if key is None:
         return Idempotency()
@@ -102,3 +147,18 @@ def idempotency_of(request: Request) -> Idempotency:
         text = period.decode("latin-1")[:40]
         raise RpcError(Code.INVALID_ARGUMENT, f"bad idempotency id format: expected seconds, got '{text}'")
     return Idempotency(key.decode("latin-1"), min(int(period) * 1000, MAX_DURATION_MS))
+
+
+def modern_idempotency_key(request: Request, handler: Handler) -> str | None:
+    """Raises IngressError 400. The empty key is one."""
+    value = request.header(b"idempotency-key")
+    if value is None:
+        return None
+    text = header_text(b"idempotency-key", value)
+    if handler.type is HandlerType.WORKFLOW:
+        raise IngressError(
+            400,
+            "cannot use the idempotency key with workflow handlers. The handler invocation will already be"
+            " idempotent by the workflow key itself.",
+        )
+    return text

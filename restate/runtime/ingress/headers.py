@@ -17,6 +17,11 @@ LAST_MS = 253_402_300_799_999
 """The last time that has a text, in epoch milliseconds: the end of the year 9999."""
 
 _NOT_FORWARDED = frozenset({b"connection", b"host", b"idempotency-key", b"idempotency-expires"})
+_OF_THE_PROTOCOL = frozenset(
+    {b"te", b"content-type", b"content-length", b"content-encoding", b"accept-encoding", b"transfer-encoding"}
+)
+_PROTOCOL_PREFIXES = (b"grpc-", b"connect-")
+_TRACE_CONTEXT = (b"traceparent", b"tracestate")
 
 
 def cors(request: Request) -> Headers:
@@ -49,8 +54,36 @@ def header_text(name: bytes, value: bytes) -> str:
 
 def forwarded(request: Request) -> tuple[tuple[str, str], ...]:
     """What the handler sees: every request header once, less those of the connection. Raises IngressError 400."""
+    return _first_values(request, request.headers)
+
+
+def forwarded_metadata(request: Request, content_type: str | None) -> tuple[tuple[str, str], ...]:
+    """The same of an RPC call, less the headers of its protocol. content_type: of the input that is made of the message.
+
+    Raises IngressError 400.
+    """
+    headers = [
+        (name, value)
+        for name, value in request.headers
+        if name not in _OF_THE_PROTOCOL and not name.startswith(_PROTOCOL_PREFIXES)
+    ]
+    if content_type is not None:
+        headers.append((b"content-type", content_type.encode()))
+    return _first_values(request, headers)
+
+
+def trace_context(request: Request) -> tuple[tuple[str, str], ...]:
+    """The headers by which a caller tells of its span; what is not ASCII is no trace context and left out."""
+    return tuple(
+        (name.decode(), value.decode("ascii"))
+        for name in _TRACE_CONTEXT
+        if (value := request.header(name)) is not None and value.isascii()
+    )
+
+
+def _first_values(request: Request, headers: Headers) -> tuple[tuple[str, str], ...]:
     seen: dict[str, str] = {}
-    for name, value in request.headers:
+    for name, value in headers:
         if name in _NOT_FORWARDED:
             continue
         name_text = name.decode("latin-1")

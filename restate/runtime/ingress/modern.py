@@ -5,6 +5,7 @@ import attrs
 from restate.runtime.config import Ingress as IngressConfig
 from restate.runtime.ingress.answers import Answer, json_answer, json_options, outcome_answer
 from restate.runtime.ingress.bodies import check_input
+from restate.runtime.ingress.calls import modern_idempotency_key
 from restate.runtime.ingress.errors import IngressError, check_method, service_not_found
 from restate.runtime.ingress.headers import LAST_MS, cors, execution_time_text, forwarded, header_text
 from restate.runtime.ingress.operations import Operations
@@ -14,7 +15,7 @@ from restate.runtime.ingress.scopes import refuse_limit_key, refuse_scope
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import format_invocation_id
 from restate.runtime.model.journal import Callee
-from restate.runtime.model.target import Generation, HandlerType
+from restate.runtime.model.target import Generation
 from restate.runtime.net.http import Request, Response
 from restate.runtime.partition.handle import Partition
 from restate.runtime.schema.addressing import address
@@ -58,7 +59,7 @@ class ModernIngress:
     async def _invoke(self, path: ServicePath, query: str, request: Request) -> Answer:
         """The checks come in the order of ingress.md §3.2: of several faults, clients are told the same one."""
         route = self._route(path)
-        idempotency_key = _idempotency_key(request, route.handler)
+        idempotency_key = modern_idempotency_key(request, route.handler)
         if route.scope is not None:
             raise refuse_scope(route.scope)
         check_method(request, "GET", "POST")
@@ -119,21 +120,6 @@ class ModernIngress:
         if not service.is_public(handler):
             raise IngressError(400, "the invoked service is not public")
         return Route(service, handler, key, send, path.scope)
-
-
-def _idempotency_key(request: Request, handler: Handler) -> str | None:
-    """Raises IngressError 400. The empty key is one."""
-    value = request.header(b"idempotency-key")
-    if value is None:
-        return None
-    text = header_text(b"idempotency-key", value)
-    if handler.type is HandlerType.WORKFLOW:
-        raise IngressError(
-            400,
-            "cannot use the idempotency key with workflow handlers. The handler invocation will already be"
-            " idempotent by the workflow key itself.",
-        )
-    return text
 
 
 def _check_limit_key(query: str, request: Request) -> None:

@@ -1,16 +1,52 @@
 """The handler of port 8080: one rule decides which protocol and generation a request speaks (ingress.md §4.2)."""
 
+from enum import Enum
+
 from restate.runtime.config import Ingress as IngressConfig
-from restate.runtime.ingress.classic import ClassicIngress, overloaded, speaks_rpc
+from restate.runtime.grpc_server.server import RpcServer
+from restate.runtime.ingress.answers import json_options
+from restate.runtime.ingress.bodies import takes_type
+from restate.runtime.ingress.calls import Calls
 from restate.runtime.ingress.errors import IngressError
 from restate.runtime.ingress.headers import cors, preflight
+from restate.runtime.ingress.methods import Methods
 from restate.runtime.ingress.modern import ModernIngress
 from restate.runtime.ingress.paths import normalize, parse
+from restate.runtime.ingress.waits import overloaded
 from restate.runtime.model.clock import Clock, IdSource
+from restate.runtime.model.target import Generation
 from restate.runtime.net.http import BodyTooLarge, Request, Response
 from restate.runtime.partition.handle import Overloaded, Partition, ShuttingDown
 from restate.runtime.rpc.compression import too_large
+from restate.runtime.rpc.connect import is_proto_type, is_rpc_type, profile_of
+from restate.runtime.rpc.status import STRICT
 from restate.runtime.schema.options import Defaults
+
+_CONTROL = ("restate", "openapi")
+
+
+class Speech(Enum):
+    """How a request is answered."""
+
+    FRAMED = "gRPC, gRPC-Web, or Connect's streams"
+    CONNECT = "Connect, unary"
+    PLAIN = "HTTP, as modern clients speak it"
+
+
+class Permit:
+    """Of one request; given back once."""
+
+    __slots__ = ("_held", "_ingress")
+
+    def __init__(self, ingress: "Ingress") -> None:
+        self._ingress = ingress
+        self._held = True
+        ingress.permits -= 1
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._ingress.permits += 1
 
 
 class Ingress:
@@ -19,11 +55,19 @@ class Ingress:
     def __init__(
         self, partition: Partition, config: IngressConfig, clock: Clock, ids: IdSource, defaults: Defaults
     ) -> None:
+        self.permits = config.concurrency_limit
         self._partition = partition
-        self._permits = config.concurrency_limit
         self._size_limit = config.request_size_limit
         self._modern = ModernIngress(partition, config, clock, ids, defaults)
-        self._classic = ClassicIngress(partition, config, clock, ids, defaults)
+        options = json_options(config)
+        self._methods = Methods(partition, Calls(partition, ids, defaults), clock, options)
+        self._rpc = RpcServer(
+            self._methods.find,
+            size_limit=self._size_limit,
+            json_options=options,
+            unknown_route="classic",
+            browser_headers=cors,
+        )
 
     async def __call__(self, request: Request, response: Response) -> None:
         if request.method == "OPTIONS":
@@ -33,9 +77,9 @@ class Ingress:
         if request.content_length is not None and request.content_length > self._size_limit:
             await self._too_large(path, query, request, response)
             return
-        self._permits -= 1
+        permit = Permit(self)
         try:
-            await self._serve(path, query, request, response)
+            await self._serve(path, query, request, response, permit)
         except IngressError as error:
             await self._refuse(error, request, response)
         except BodyTooLarge:
@@ -45,20 +89,58 @@ class Ingress:
         except ShuttingDown as error:
             await self._refuse(IngressError(503, str(error)), request, response)
         finally:
-            self._permits += 1
+            permit.release()
 
-    async def _serve(self, path: str, query: str, request: Request, response: Response) -> None:
-        if self._permits < 0:
-            if not speaks_rpc(query, request):
+    async def _serve(
+        self, path: str, query: str, request: Request, response: Response, permit: Permit
+    ) -> None:
+        if self.permits < 0:
+            if not _speaks_rpc(query, request):
                 raise _overloaded()
-            await self._classic.refuse(overloaded(), query, request, response)
+            await self._rpc.refuse(overloaded(), query, request, response)
             return
         if not self._partition.ready.is_set():
             await self._partition.ready.wait()
-        if self._classic.speaks(path, query, request):
-            await self._classic.serve(path, query, request, response)
-        else:
+        speech = self._speech(path, query, request)
+        if speech is Speech.PLAIN:
             await self._modern.serve(parse(path), query, request, response)
+        elif speech is Speech.CONNECT:
+            await self._rpc.serve_connect(path, query, request, response)
+        else:
+            await self._rpc.serve(path, query, request, response, release=permit.release)
+
+    def _speech(self, path: str, query: str, request: Request) -> Speech:
+        """The rule of ingress.md §4.2, from step 4 on."""
+        name, _, method = path[1:].partition("/")
+        if name in _CONTROL:
+            return Speech.PLAIN
+        content_type = request.header(b"content-type")
+        if is_rpc_type(content_type):
+            return Speech.FRAMED
+        service = self._partition.schema.service(name)
+        if service is None:
+            return self._speech_to_unknown(name, query, request)
+        if service.type.generation is Generation.CLASSIC:
+            return Speech.CONNECT
+        if not method or "/" in method:
+            return Speech.PLAIN
+        if _is_strict(query, request):
+            return Speech.CONNECT
+        if content_type is None or not is_proto_type(content_type):
+            return Speech.PLAIN
+        handler = service.handler(method)
+        if handler is None or takes_type(handler.input, content_type):
+            return Speech.PLAIN
+        return Speech.CONNECT
+
+    def _speech_to_unknown(self, name: str, query: str, request: Request) -> Speech:
+        """Of a service that is built in, is named as descriptors have it, or does not exist."""
+        if self._methods.has(name):
+            return Speech.CONNECT
+        found = self._partition.schema.find(name)
+        if found is not None and found.type.generation is Generation.CLASSIC:
+            return Speech.CONNECT
+        return Speech.CONNECT if _speaks_rpc(query, request) else Speech.PLAIN
 
     async def _refuse(self, error: IngressError, request: Request, response: Response) -> None:
         status, headers, body = error.answer()
@@ -66,11 +148,24 @@ class Ingress:
 
     async def _too_large(self, path: str, query: str, request: Request, response: Response) -> None:
         """The client has said so beforehand; nothing was read. Plain text without the usual headers, like upstream."""
-        if speaks_rpc(query, request) and self._classic.speaks(path, query, request):
-            await self._classic.refuse(too_large(self._size_limit), query, request, response)
+        if _speaks_rpc(query, request) and self._speech(path, query, request) is not Speech.PLAIN:
+            await self._rpc.refuse(too_large(self._size_limit), query, request, response)
         else:
             plain = [(b"content-type", b"text/plain; charset=utf-8")]
             await response.send(413, plain, b"length limit exceeded")
+
+
+def _speaks_rpc(query: str, request: Request) -> bool:
+    """Whether the client is one of an RPC protocol, which must not be told of errors in another form."""
+    content_type = request.header(b"content-type")
+    return is_rpc_type(content_type) or is_proto_type(content_type) or _is_strict(query, request)
+
+
+def _is_strict(query: str, request: Request) -> bool:
+    return (
+        profile_of(request.header(b"connect-protocol-version"), query if request.method == "GET" else "")
+        is STRICT
+    )
 
 
 def _overloaded() -> IngressError:

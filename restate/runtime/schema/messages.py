@@ -1,5 +1,6 @@
 """Message classes of classic services, each deployment's in a pool of its own, and the key inside a message."""
 
+from collections.abc import Iterator
 from functools import cache
 
 import attrs
@@ -9,6 +10,7 @@ from google.protobuf.message import Message
 from restate.runtime.model.target import ServiceType
 from restate.runtime.schema import wire
 from restate.runtime.schema.deployment import ClassicMethod
+from restate.runtime.schema.legal_names import identifier, legal_name
 
 
 class KeyExtractionError(ValueError):
@@ -38,12 +40,16 @@ def key_in_message(body: bytes, field: int) -> str:
 
 @attrs.frozen
 class ClassicMessages:
-    """What an edge needs to speak a classic method. The classes belong to a private pool: cross pools by bytes."""
+    """What an edge needs to speak a classic method. The classes belong to a private pool: cross pools by bytes.
+
+    no_side_effects: the contract says so, and the method may be called by a Connect GET.
+    """
 
     service_type: ServiceType
     input_class: type[Message]
     output_class: type[Message]
     key_field: int | None
+    no_side_effects: bool = False
 
     def key_of(self, body: bytes) -> str:
         """The key in the encoded input message; "" for unkeyed and singleton services. Raises KeyExtractionError."""
@@ -60,19 +66,30 @@ class MessagePool:
 
     def __init__(self, descriptors: bytes) -> None:
         self.pool = descriptor_pool.DescriptorPool()
+        self._harmless: set[tuple[str, str]] = set()  # service and method, by names as descriptors have them
         for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors).file:
             self.pool.AddSerializedFile(file.SerializeToString())
+            self._harmless.update(_harmless(file))
         # The class of a descriptor costs far more than a lookup, and is asked for with every request.
         self.messages = cache(self._messages)
 
-    def _messages(self, service_type: ServiceType, method: ClassicMethod) -> ClassicMessages:
+    def _messages(self, service: str, name: str, kind: ServiceType, method: ClassicMethod) -> ClassicMessages:
         return ClassicMessages(
-            service_type,
+            kind,
             self._message_class(method.input_type),
             self._message_class(method.output_type),
             method.key_field,
+            (service, name) in self._harmless or (legal_name(service), identifier(name)) in self._harmless,
         )
 
     def _message_class(self, name: str) -> type[Message]:
         found: type[Message] = message_factory.GetMessageClass(self.pool.FindMessageTypeByName(name))
         return found
+
+
+def _harmless(file: descriptor_pb2.FileDescriptorProto) -> Iterator[tuple[str, str]]:
+    """The methods without side effects."""
+    for service in file.service:
+        for method in service.method:
+            if method.options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS:
+                yield f"{file.package}.{service.name}".removeprefix("."), method.name

@@ -112,7 +112,7 @@ class Registry:
         if pool is None:
             pool = MessagePool(self.deployments[latest.deployment_id].descriptors)
             self._pools[latest.deployment_id] = pool
-        return pool.messages(latest.type, handler.classic)
+        return pool.messages(service, method, latest.type, handler.classic)
 
 
 def _aliases(latest: Mapping[str, Service]) -> tuple[dict[str, str], dict[tuple[str, str], str]]:

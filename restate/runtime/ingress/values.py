@@ -1,0 +1,61 @@
+"""JSON texts and `google.protobuf.Value`, whose numbers are all doubles."""
+
+import json
+import math
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct, Value
+
+from restate.runtime.rpc.status import Code, RpcError
+
+_LARGEST_EXACT = 2**53
+
+
+def to_json(value: Value | Struct) -> bytes:
+    """What `JSON.stringify` would write: integral doubles without a fraction, no spaces.
+
+    Raises RpcError INVALID_ARGUMENT for numbers that JSON does not have.
+    """
+    plain = _of_struct(value) if isinstance(value, Struct) else _plain(value)
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def from_json(text: bytes) -> Value:
+    """Raises ValueError when it is no JSON, or nested deeper than protobuf messages may be."""
+    value = Value()
+    try:
+        json_format.ParseDict(json.loads(text, parse_constant=_refuse), value)
+    except (json_format.ParseError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+def _plain(value: Value) -> Any:
+    match value.WhichOneof("kind"):
+        case "number_value":
+            return _number(value.number_value)
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+        case "struct_value":
+            return _of_struct(value.struct_value)
+        case "list_value":
+            return [_plain(item) for item in value.list_value.values]
+        case _:
+            return None
+
+
+def _of_struct(value: Struct) -> dict[str, Any]:
+    return {name: _plain(item) for name, item in value.fields.items()}
+
+
+def _number(number: float) -> int | float:
+    if not math.isfinite(number):
+        raise RpcError(Code.INVALID_ARGUMENT, f"expected a JSON value: it has no {number}")
+    return int(number) if number.is_integer() and abs(number) <= _LARGEST_EXACT else number
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"JSON has no {name}")
