@@ -1,7 +1,9 @@
 import attrs
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from restate.runtime.model.target import HandlerType, ServiceType
+from restate.runtime.pb.reflection_pb2 import FileDescriptorResponse
 from restate.runtime.schema.deployment import ClassicMethod, Handler, InputRule, Options, OutputRule
 from restate.runtime.schema.options import DEFAULTS
 from tests.admin.fakes import Admin, announce
@@ -89,7 +91,8 @@ async def test_handlers_alone(admin: Admin) -> None:
     [
         ("/services/Nope", "The requested service 'Nope' does not exist"),
         ("/services/Counter/handlers/x", "The requested handler 'x' on service 'Counter' does not exist"),
-        ("/services/Counter/methods/add", "The requested method 'add' on service 'Counter' does not exist"),
+        ("/services/Counter/methods/x", "The requested method 'x' on service 'Counter' does not exist"),
+        ("/services/Nope/descriptors", "The requested service 'Nope' does not exist"),
     ],
 )
 async def test_what_is_not_there_is_named(admin: Admin, path: str, message: str) -> None:
@@ -272,3 +275,31 @@ async def test_the_retry_policy_shows_defaults_with_what_the_service_sets(admin:
         "max_interval": "2s",
         "max_attempts": None,
     }
+
+
+async def test_modern_services_have_the_methods_of_their_contract(admin: Admin) -> None:
+    request, response = "dev.restate.synth.RpcRequest", "dev.restate.synth.RpcResponse"
+    add = {"name": "add", "input_type": request, "output_type": response, "key_field_number": 1}
+    assert await admin.get("/services/Counter/methods/add") == (200, add)
+    _, body = await admin.get("/services/Counter/methods")
+    assert body["methods"] == [add, add | {"name": "get"}]
+    _, unprefixed = await admin.get("/services/Counter")
+    assert (unprefixed["instance_type"], unprefixed["methods"]) == ("Keyed", body["methods"])
+    _, prefixed = await admin.get("/v2/services/Counter")
+    assert not {"instance_type", "methods"} & prefixed.keys()
+
+
+async def test_the_descriptors_of_a_modern_service_begin_with_its_own(admin: Admin) -> None:
+    response = await admin.client.get("/services/Counter/descriptors")
+    assert response.status_code == 200
+    assert response.content_type == "application/x-protobuf"
+    answer = FileDescriptorResponse.FromString(await response.get_data(as_text=False))
+    files = [FileDescriptorProto.FromString(raw) for raw in answer.file_descriptor_proto]
+    assert [entry.name for entry in files[0].service] == ["Counter"]
+    assert set(files[0].dependency) <= {file.name for file in files[1:]}
+
+
+async def test_a_private_service_shows_no_descriptors(admin: Admin) -> None:
+    await admin.call("PATCH", "/services/Counter", {"public": False})
+    assert (await admin.get("/services/Counter/descriptors"))[0] == 404
+    assert (await admin.get("/services/Counter/methods"))[0] == 200

@@ -8,6 +8,7 @@ from quart_trio import QuartTrio
 
 from restate.runtime.admin.answer import empty_response, json_response
 from restate.runtime.admin.batches import add_batch_routes
+from restate.runtime.admin.compression import add_compression
 from restate.runtime.admin.deployment_updates import add_deployment_update_routes
 from restate.runtime.admin.deployments import add_deployment_routes
 from restate.runtime.admin.errors import Refusal, add_error_handlers
@@ -38,6 +39,7 @@ def build(parts: Parts) -> QuartTrio:
     app.add_url_rule("/v1/<path:rest>", view_func=_too_old, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     add_error_handlers(app)
     _limit_concurrency(app, parts)
+    add_compression(app)
     return app
 
 

@@ -70,7 +70,7 @@ class MethodMetadata:
 class ServiceMetadata:
     """One revision of a service, with what holds for handlers that set nothing themselves.
 
-    methods, instance_type: of classic services, without version in the path.
+    methods, instance_type: only without version in the path, for classic clients.
     """
 
     name: str

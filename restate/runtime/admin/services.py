@@ -13,7 +13,9 @@ from restate.runtime.admin.models import HandlerList, MethodList, ServiceList, S
 from restate.runtime.admin.parts import Parts
 from restate.runtime.admin.views import handler_view, method_view, method_views, service_view
 from restate.runtime.errors import DeploymentError
+from restate.runtime.pb.reflection_pb2 import FileDescriptorResponse
 from restate.runtime.schema.deployment import Deployment, Handler, Service
+from restate.runtime.schema.legal_names import legal_name
 from restate.runtime.schema.modification import ServiceChanges, modify_service
 from restate.runtime.schema.registry import Registry
 from restate.runtime.schema.rows import Row
@@ -56,6 +58,7 @@ def add_service_routes(blueprint: Blueprint, parts: Parts, version: int | None) 
         ("/services/<service>/handlers/<handler>", routes.handler),
         ("/services/<service>/methods", routes.methods),
         ("/services/<service>/methods/<method>", routes.method),
+        ("/services/<service>/descriptors", routes.descriptors),
     ):
         blueprint.add_url_rule(rule, f"GET {rule}", view, methods=["GET"])
     rule = "/services/<service>"
@@ -106,10 +109,22 @@ class _Routes:
 
     async def method(self, service: str, method: str) -> Response:
         found = self._find(service)
-        handler = self._handler(found, method)
-        if handler.classic is None:
+        handler = found.handler(method)
+        if handler is None or not handler.public:
             raise Refusal(404, f"The requested method '{method}' on service '{service}' does not exist")
         return json_response(method_view(found, handler))
+
+    async def descriptors(self, service: str) -> Response:
+        """The descriptor files of the service and those they need; the service's own is the first."""
+        files = None
+        if self._find(service).public:
+            files = self._parts.partition.schema.symbols().index.containing(legal_name(service))
+        if files is None:
+            raise Refusal(
+                404, f"The service '{service}' is private, or its contract is hidden by another one"
+            )
+        answer = FileDescriptorResponse(file_descriptor_proto=files)
+        return Response(answer.SerializeToString(), content_type="application/x-protobuf")
 
     def _find(self, name: str) -> Service:
         service = self._parts.partition.schema.service(name)

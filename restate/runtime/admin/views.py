@@ -1,7 +1,8 @@
 """From what is registered to what the routes answer.
 
 Under /v2 to /v4 everything is a valid modern object: classic services appear as Service or VirtualObject. Without
-prefix a classic service carries the fields of both generations; clients ignore what they do not know.
+prefix a service carries the fields of both generations, so that the clients of each can read the whole list; they ignore
+what they do not know. The methods of a modern service are those of its synthesized contract.
 """
 
 from collections.abc import Iterable
@@ -27,7 +28,8 @@ from restate.runtime.admin.models import (
 )
 from restate.runtime.model.duration import format_duration
 from restate.runtime.model.retry import OnMaxAttempts
-from restate.runtime.model.target import Generation, HandlerType, ServiceType
+from restate.runtime.model.target import HandlerType, ServiceType
+from restate.runtime.pb.synth_pb2 import RpcRequest, RpcResponse
 from restate.runtime.schema.deployment import Deployment, Handler, InputRule, Options, OutputRule, Service
 from restate.runtime.schema.options import Defaults, Effective, effective
 
@@ -46,6 +48,9 @@ _INSTANCE_TYPES: dict[ServiceType, InstanceType] = {
     ServiceType.UNKEYED: "Unkeyed",
     ServiceType.KEYED: "Keyed",
     ServiceType.SINGLETON: "Singleton",
+    ServiceType.SERVICE: "Unkeyed",
+    ServiceType.VIRTUAL_OBJECT: "Keyed",
+    ServiceType.WORKFLOW: "Keyed",
 }
 _HANDLER_TYPES: dict[HandlerType, HandlerKind] = {
     HandlerType.EXCLUSIVE: "Exclusive",
@@ -72,7 +77,7 @@ def deployment_entry(deployment: Deployment) -> DeploymentEntry:
 
 
 def deployment_detail(deployment: Deployment, defaults: Defaults, *, superset: bool) -> DeploymentDetail:
-    """superset: without prefix, where classic services keep their own fields too."""
+    """superset: without prefix, where services carry the fields of both generations."""
     services = service_views(deployment, defaults, superset=superset)
     return DeploymentDetail(**_deployment_fields(deployment), services=services)
 
@@ -99,10 +104,9 @@ def service_views(deployment: Deployment, defaults: Defaults, *, superset: bool)
 def service_view(
     service: Service, deployment: Deployment, defaults: Defaults, *, superset: bool
 ) -> ServiceMetadata:
-    """superset: without prefix, where classic services keep their own fields too."""
+    """superset: without prefix, where services carry the fields of both generations."""
     values = effective(service, None, defaults)
     one_way = deployment.protocol_type == "RequestResponse"
-    own = superset and service.type.generation is Generation.CLASSIC
     journal_ms = values.journal_retention_ms
     return ServiceMetadata(
         name=service.name,
@@ -128,19 +132,26 @@ def service_view(
             on_max_attempts=_ON_MAX_ATTEMPTS[values.retry.on_max_attempts],
         ),
         info=_ineffective(service, service.options, deployment, defaults, "service"),
-        methods=method_views(service) if own else UNSET,
-        instance_type=_INSTANCE_TYPES[service.type] if own else UNSET,
+        methods=method_views(service) if superset else UNSET,
+        instance_type=_INSTANCE_TYPES[service.type] if superset else UNSET,
     )
 
 
 def method_views(service: Service) -> list[MethodMetadata]:
-    """The methods of a classic service."""
-    return [method_view(service, handler) for handler in service.handlers if handler.classic is not None]
+    """The methods of the service's contract; of a modern service it has the public handlers."""
+    return [method_view(service, handler) for handler in service.handlers if handler.public]
 
 
 def method_view(service: Service, handler: Handler) -> MethodMetadata:
+    """handler: one that the contract has."""
     method = handler.classic
-    assert method is not None
+    if method is None:
+        return MethodMetadata(
+            name=handler.name,
+            input_type=RpcRequest.DESCRIPTOR.full_name,
+            output_type=RpcResponse.DESCRIPTOR.full_name,
+            key_field_number=RpcRequest.KEY_FIELD_NUMBER if service.type.keyed else UNSET,
+        )
     return MethodMetadata(
         name=handler.name,
         input_type=method.input_type,
