@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "config": {"telemetry"},
     "clock": set(),
     "signing_key": {"service_protocol.identity"},
+    "service_manager": set(),
     "rpc": {"pb"},
     "schema": {"pb"},
     "journal": {"pb", "tables.api", "tables.rows"},
