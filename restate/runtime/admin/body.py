@@ -5,6 +5,7 @@ from typing import Any, NewType, TypeVar, get_origin
 import attrs
 import cattrs
 import msgspec
+from cattrs.gen import make_dict_structure_fn
 from quart import request
 
 from restate.runtime.admin.errors import Refusal
@@ -94,7 +95,24 @@ def _read_texts(value: Any, _: Any) -> list[str]:
     return value
 
 
+def _object_hook(model: type[T]) -> Any:
+    """A hook that reads an object, and takes null for absent where a field has a default."""
+    read = make_dict_structure_fn(model, _converter)
+
+    def structure(value: Any, _: Any) -> T:
+        if type(value) is not dict:
+            raise ValueError(f"expected an object, got {_JSON_NAMES.get(type(value), 'null')}")
+        given = {
+            name: entry for name, entry in value.items() if entry is not None or not _optional(model, name)
+        }
+        return read(given, model)
+
+    return structure
+
+
+_converter.register_structure_hook_factory(attrs.has, _object_hook)
 _converter.register_structure_hook(bool, _strictly(bool))
+_converter.register_structure_hook(int, _strictly(int))
 _converter.register_structure_hook(str, _strictly(str))
 _converter.register_structure_hook(KeyText, _read_key)
 _converter.register_structure_hook_func(lambda kind: kind is Duration, _read_duration)
@@ -109,6 +127,18 @@ async def read_body(model: type[T]) -> T:
 
     Raises Refusal 415, 400 or 422, and Quart's 413.
     """
+    return _structured(await _read_json(), model)
+
+
+async def read_list(model: type[T]) -> list[T]:
+    """The JSON body as a list of attrs models, each as in `read_body`, which also says what is raised."""
+    value = await _read_json()
+    if not isinstance(value, list):
+        raise Refusal(422, "Failed to deserialize the JSON body into the target type: expected an array")
+    return [_structured(entry, model, f"[{place}]: ") for place, entry in enumerate(value)]
+
+
+async def _read_json() -> Any:
     mimetype = request.mimetype
     if mimetype != "application/json" and not (
         mimetype.startswith("application/") and mimetype.endswith("+json")
@@ -116,17 +146,24 @@ async def read_body(model: type[T]) -> T:
         raise Refusal(415, "Expected request with `Content-Type: application/json`")
     raw = await request.get_data()
     try:
-        value = msgspec.json.decode(raw)
+        return msgspec.json.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Refusal(400, f"Failed to parse the request body as JSON: {error}") from None
+
+
+def _structured(value: Any, model: type[T], place: str = "") -> T:
+    """place: before each fault."""
     if not isinstance(value, dict):
-        raise Refusal(422, "Failed to deserialize the JSON body into the target type: expected an object")
-    given = {name: entry for name, entry in value.items() if entry is not None or not _optional(model, name)}
+        raise Refusal(
+            422, f"Failed to deserialize the JSON body into the target type: {place}expected an object"
+        )
     try:
-        return _converter.structure(given, model)
+        return _converter.structure(value, model)
     except cattrs.BaseValidationError as error:
         faults = "; ".join(cattrs.transform_error(error, format_exception=_fault))
-        raise Refusal(422, f"Failed to deserialize the JSON body into the target type: {faults}") from None
+        raise Refusal(
+            422, f"Failed to deserialize the JSON body into the target type: {place}{faults}"
+        ) from None
 
 
 def _optional(model: type[Any], name: str) -> bool:

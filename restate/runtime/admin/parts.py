@@ -11,6 +11,7 @@ from restate.runtime.engine.actions import AdminOutcome
 from restate.runtime.engine.records import Move, PatchState, TerminateKind
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.kafka import KafkaCluster
 from restate.runtime.schema.options import Defaults
 from restate.runtime.schema.registration import Announcement
 from restate.runtime.schema.registry import Registry
@@ -54,7 +55,7 @@ class DiscoveryHandle(Protocol):
 @attrs.frozen
 class Parts:
     """Handles and settings. is_live: whether a service has an invocation that has not ended. service_of: the service that
-    an invocation calls, None if there is no such invocation. ingress_url: for clients.
+    an invocation calls, None if there is no such invocation. ingress_url: for clients. kafka_clusters: of the configuration.
     """
 
     partition: PartitionHandle
@@ -66,3 +67,4 @@ class Parts:
     is_live: Callable[[str], bool]
     service_of: Callable[[InvocationId], str | None]
     ingress_url: str
+    kafka_clusters: tuple[KafkaCluster, ...] = ()

@@ -19,6 +19,7 @@ from hypercorn.events import Event, Updated
 
 from restate.runtime.admin.app import build
 from restate.runtime.admin.parts import DiscoveryHandle, PartitionHandle, Parts
+from restate.runtime.admin.subscriptions import warn_of_subscriptions
 from restate.runtime.config import Config
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import InvocationId
@@ -101,10 +102,12 @@ async def serve(
         is_live,
         service_of,
         config.ingress.advertised_endpoint or f"http://127.0.0.1:{ingress_port}/",
+        config.ingress.kafka_clusters,
     )
     server_config = _ServerConfig()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_cut_connections, server_config, shutdown)
+        nursery.start_soon(warn_of_subscriptions, parts)
         await hypercorn.trio.run.worker_serve(
             ASGIWrapper(build(parts)),
             server_config,

@@ -108,6 +108,28 @@ def parse_deployment_id(text: str) -> DeploymentId:
     return DeploymentId(text)
 
 
+def format_subscription_id(ulid: bytes) -> str:
+    """27 characters, `sub_1...`, from the 16 bytes of a ULID."""
+    return f"sub_1{_encode_base62(ulid, 22)}"
+
+
+def check_subscription_id(text: str) -> None:
+    """Check the text form. Raises IdError."""
+    body = _body(text, "sub")
+    if len(body) != 22:
+        raise IdError("bad length")
+    _decode_base62(body, 16)
+
+
+def check_vqueue_id(text: str) -> None:
+    """Check the text form: partition key and 16 bytes, like that of an invocation. Raises IdError."""
+    body = _body(text, "vq")
+    if len(body) != 33:
+        raise IdError("bad length")
+    _decode_base62(body[:11], 8)
+    _decode_base62(body[11:], 16)
+
+
 def format_awakeable_id(prefix: str, invocation: InvocationId, index: int) -> str:
     """`prom` names a classic journal index, `sign` a modern signal index; 44 characters."""
     raw = invocation + index.to_bytes(4, "big")
