@@ -13,9 +13,12 @@ from restate.runtime.admin.deployment_updates import add_deployment_update_route
 from restate.runtime.admin.deployments import add_deployment_routes
 from restate.runtime.admin.errors import Refusal, add_error_handlers
 from restate.runtime.admin.invocations import add_invocation_routes
+from restate.runtime.admin.kafka_clusters import add_kafka_cluster_routes
 from restate.runtime.admin.parts import Parts
+from restate.runtime.admin.rules import add_rule_routes
 from restate.runtime.admin.services import add_service_routes
 from restate.runtime.admin.state import add_state_routes
+from restate.runtime.admin.subscriptions import add_subscription_routes
 
 PREFIXED_VERSIONS = (2, 3, 4)
 
@@ -51,6 +54,9 @@ def _blueprint(parts: Parts, version: int | None) -> Blueprint:
     add_state_routes(blueprint, parts, version)
     add_invocation_routes(blueprint, parts)
     add_batch_routes(blueprint, parts)
+    add_subscription_routes(blueprint, parts, version)
+    add_kafka_cluster_routes(blueprint, parts, version)
+    add_rule_routes(blueprint, parts)
 
     async def version_answer() -> Response:
         return json_response(
