@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "partition": {"engine", "journal", "tables", "storage", "invoker.handle", "schema", "telemetry", "config"},
     "query": {"pgwire", "tables", "schema", "storage", "net", "invoker.handle", "telemetry", "config"},
     "ingress": {"rpc", "schema", "net", "pb", "grpc_server", "partition.handle", "engine.actions", "telemetry", "config"},
-    "admin": {"schema", "pb", "discovery.handle", "net", "partition.handle", "engine.actions", "engine.records", "query.pool", "telemetry", "config"},
+    "admin": {"schema", "pb", "discovery.handle", "discovery.serdes", "net", "partition.handle", "engine.actions", "engine.records", "query.pool", "telemetry", "config"},
     "node": {"rpc", "net", "pb", "grpc_server", "partition.handle", "telemetry", "config"},
     "cli": {"config"},
 }  # fmt: skip

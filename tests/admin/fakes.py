@@ -9,12 +9,13 @@ from quart_trio import QuartTrio
 from restate.runtime import config
 from restate.runtime.admin.app import build
 from restate.runtime.admin.parts import Parts
+from restate.runtime.discovery.serdes import SerdeRequest
 from restate.runtime.engine.actions import AdminOutcome
 from restate.runtime.engine.records import Move, PatchState, TerminateKind
 from restate.runtime.errors import DeploymentError
-from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.ids import DeploymentId, InvocationId
 from restate.runtime.model.target import Generation
-from restate.runtime.schema.deployment import Service
+from restate.runtime.schema.deployment import Deployment, Service
 from restate.runtime.schema.options import DEFAULTS, Defaults
 from restate.runtime.schema.registration import Announcement
 from restate.runtime.schema.registry import Registry
@@ -80,11 +81,12 @@ class FakePartition:
 
 
 class FakeDiscovery:
-    """answers: {uri: announcement}; asked: (uri, headers, use_http_11) of every question."""
+    """answers: {uri: announcement}; asked: (uri, headers, use_http_11) of every question; converted: what serializers got."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Announcement] = {}
         self.asked: list[tuple[str, tuple[tuple[str, str], ...], bool]] = []
+        self.converted: list[tuple[DeploymentId, SerdeRequest]] = []
 
     async def discover(
         self, uri: str, headers: Sequence[tuple[str, str]] = (), *, use_http_11: bool = False
@@ -94,6 +96,11 @@ class FakeDiscovery:
         if uri not in self.answers:
             raise DeploymentError(f"the deployment at {uri} cannot be reached", code="META0003")
         return self.answers[uri]
+
+    async def convert(self, deployment: Deployment, request: SerdeRequest) -> bytes:
+        await trio.lowlevel.checkpoint()
+        self.converted.append((deployment.id, request))
+        return b"converted"
 
 
 class FixedClock:

@@ -80,6 +80,7 @@ class ScriptedClient(Client):
         super().__init__()
         self._replies = list(replies)
         self.asked: list[tuple[str, bytes, dict[bytes, bytes], HttpVersion]] = []
+        self.bodies: list[bytes | None] = []
 
     async def open(
         self,
@@ -94,7 +95,7 @@ class ScriptedClient(Client):
     ) -> Exchange:
         await trio.lowlevel.checkpoint()
         assert end
-        assert body is None
+        self.bodies.append(body)
         self.asked.append((method, path, dict(headers), http_version))
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if isinstance(reply, ClientError):

@@ -16,6 +16,7 @@ from restate.runtime.admin.invocations import add_invocation_routes
 from restate.runtime.admin.kafka_clusters import add_kafka_cluster_routes
 from restate.runtime.admin.parts import Parts
 from restate.runtime.admin.rules import add_rule_routes
+from restate.runtime.admin.serdes import add_serde_routes
 from restate.runtime.admin.services import add_service_routes
 from restate.runtime.admin.state import add_state_routes
 from restate.runtime.admin.subscriptions import add_subscription_routes
@@ -51,6 +52,7 @@ def _blueprint(parts: Parts, version: int | None) -> Blueprint:
     add_deployment_routes(blueprint, parts, version)
     add_deployment_update_routes(blueprint, parts, version)
     add_service_routes(blueprint, parts, version)
+    add_serde_routes(blueprint, parts)
     add_state_routes(blueprint, parts, version)
     add_invocation_routes(blueprint, parts)
     add_batch_routes(blueprint, parts)

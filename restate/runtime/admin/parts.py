@@ -7,11 +7,13 @@ import attrs
 import trio
 
 from restate.runtime import config
+from restate.runtime.discovery.serdes import SerdeRequest
 from restate.runtime.engine.actions import AdminOutcome
 from restate.runtime.engine.records import Move, PatchState, TerminateKind
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.kafka import KafkaCluster
+from restate.runtime.schema.deployment import Deployment
 from restate.runtime.schema.options import Defaults
 from restate.runtime.schema.registration import Announcement
 from restate.runtime.schema.registry import Registry
@@ -50,6 +52,8 @@ class DiscoveryHandle(Protocol):
     async def discover(
         self, uri: str, headers: Sequence[tuple[str, str]] = (), *, use_http_11: bool = False
     ) -> Announcement: ...
+
+    async def convert(self, deployment: Deployment, request: SerdeRequest) -> bytes: ...
 
 
 @attrs.frozen

@@ -1,16 +1,14 @@
 """Ask an address what it serves, and find out which generation it is (service-protocol.md §1.3)."""
 
-from collections.abc import Sequence
-
-import attrs
 import trio
 
 from restate.runtime import config
 from restate.runtime.discovery.announcement import announce_classic, announce_modern
+from restate.runtime.discovery.questions import Answer, Headers, Question, Questions
+from restate.runtime.discovery.serdes import SerdeRequest, convert
 from restate.runtime.errors import DeploymentError
 from restate.runtime.net.client import Client, ClientError, HttpVersion, ProtocolFailure
-from restate.runtime.schema import deployment
-from restate.runtime.schema.address import join_path
+from restate.runtime.schema.deployment import Deployment
 from restate.runtime.schema.registration import Announcement
 from restate.runtime.service_protocol.discovery import (
     CLASSIC_TYPE,
@@ -28,39 +26,15 @@ _RETRIED = frozenset((408, 429, 500, 502, 503, 504))
 # What a classic SDK, or whatever stands where one was expected, answers to the modern question.
 _MAYBE_CLASSIC = frozenset((400, 404, 405, 406, 415))
 _SHOWN_BODY_BYTES = 1024
-
-Headers = Sequence[tuple[str, str]]
-
-
-@attrs.frozen
-class _Answer:
-    """A whole answer. headers: lower-case names, as they came."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-    http_version: deployment.HttpVersion
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
-
-    @property
-    def content_type(self) -> str:
-        return self.header(b"content-type") or ""
-
-    def header(self, name: bytes) -> str | None:
-        return next((value.decode("latin-1") for key, value in self.headers if key == name), None)
+_PATH = "/discover"
 
 
 class Discovery:
     """The handle. The time limit of `settings` is for all questions of one registration, retries included."""
 
     def __init__(self, client: Client, settings: config.Discovery, identity: Identity) -> None:
-        self._client = client
-        self._identity = identity
+        self._questions = Questions(client, identity, settings.response_size_limit)
         self._timeout_s = settings.request_timeout_ms / 1000
-        self._response_size_limit = settings.response_size_limit
 
     async def discover(self, uri: str, headers: Headers = (), *, use_http_11: bool = False) -> Announcement:
         """What the deployment at `uri` announces. headers: added to the question. Raises DeploymentError."""
@@ -71,6 +45,17 @@ class Discovery:
         except trio.TooSlowError:
             raise DeploymentError(
                 f"the deployment at {uri} did not answer within {self._timeout_s:g} s", code="META0003"
+            ) from None
+
+    async def convert(self, deployment: Deployment, request: SerdeRequest) -> bytes:
+        """What a serializer of the deployment makes of the body. Raises DeploymentError 500."""
+        try:
+            with trio.fail_after(self._timeout_s):
+                return await convert(self._questions, deployment, request)
+        except trio.TooSlowError:
+            raise DeploymentError(
+                f"the deployment at {deployment.uri} did not answer within {self._timeout_s:g} s",
+                http_status=500,
             ) from None
 
     async def _discover(self, uri: str, headers: Headers, http_version: HttpVersion) -> Announcement:
@@ -87,13 +72,12 @@ class Discovery:
                 return announce_classic(parse_classic(classic.body), classic.http_version)
         raise _refusal(uri, answer)
 
-    async def _ask_modern(self, uri: str, headers: Headers, http_version: HttpVersion) -> _Answer:
+    async def _ask_modern(self, uri: str, headers: Headers, http_version: HttpVersion) -> Answer:
         """Retried while the deployment seems to be starting or overloaded. Raises DeploymentError."""
         for delay_s in (*RETRY_DELAYS_S, None):
             try:
-                answer = await self._ask(
-                    uri, "GET", [("accept", MODERN_ACCEPT), *headers], http_version, signed=True
-                )
+                question = Question("GET", _PATH, [("accept", MODERN_ACCEPT), *headers], signed=True)
+                answer = await self._questions.ask(uri, question, http_version)
                 if answer.status not in _RETRIED or delay_s is None:
                     return answer
             except ClientError as error:
@@ -108,44 +92,16 @@ class Discovery:
             await trio.sleep(delay_s)
         raise AssertionError("the last try returns or raises")
 
-    async def _ask_classic(self, uri: str, headers: Headers, http_version: HttpVersion) -> _Answer | None:
+    async def _ask_classic(self, uri: str, headers: Headers, http_version: HttpVersion) -> Answer | None:
         """Asked once; None when it fails, because the answer to the modern question is then the one to report."""
         try:
             asked = [("content-type", CLASSIC_TYPE), ("accept", CLASSIC_TYPE), *headers]
-            return await self._ask(uri, "POST", asked, http_version)
+            return await self._questions.ask(uri, Question("POST", _PATH, asked), http_version)
         except ClientError:
             return None
 
-    async def _ask(
-        self, uri: str, method: str, headers: Headers, http_version: HttpVersion, *, signed: bool = False
-    ) -> _Answer:
-        encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
-        if signed:
-            encoded += self._identity.headers("/discover")
-        path = join_path(uri, "/discover")
-        try:
-            exchange = await self._client.open(
-                uri, method, path, encoded, end=True, http_version=http_version
-            )
-        except ValueError as error:
-            raise DeploymentError(
-                f"the deployment at {uri} cannot be asked: {error}", http_status=400
-            ) from error
-        async with exchange:
-            head = await exchange.response()
-            body = bytearray()
-            while chunk := await exchange.receive():
-                body += chunk
-                if len(body) > self._response_size_limit:
-                    raise DeploymentError(
-                        f"the discovery answer of {uri} is over {self._response_size_limit} bytes",
-                        http_status=500,
-                    )
-        version: deployment.HttpVersion = "HTTP/1.1" if head.http_version.startswith("1") else "HTTP/2.0"
-        return _Answer(head.status, head.headers, bytes(body), version)
 
-
-def _refusal(uri: str, answer: _Answer) -> DeploymentError:
+def _refusal(uri: str, answer: Answer) -> DeploymentError:
     """The error of the modern question: what the official client expects to see."""
     if answer.ok:
         expected = ", ".join((*MODERN_TYPES, CLASSIC_TYPE))
