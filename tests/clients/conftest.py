@@ -17,7 +17,7 @@ from tests.support.programs import Sdk, ServiceProgram
 from tests.support.server import SERVERS, Server, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 # Short, so that a sleep of a second suspends; long enough that a busy machine does not suspend a step in work.
@@ -49,6 +49,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.clients)
 
 
+def _skipping_without_tools() -> Generator[None]:
+    """A test that needs a program which this machine lacks is skipped by its name."""
+    try:
+        return (yield)
+    except MissingToolError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None]:
+    return (yield from _skipping_without_tools())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    return (yield from _skipping_without_tools())
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server_kind" in metafunc.fixturenames:
         official = metafunc.config.getoption("--official", default=False)
@@ -57,20 +75,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def start_program(sdk: Sdk, bed: Path, *, protocol: str = "bidi", port: int = 0) -> ServiceProgram:
-    """A running service program; skips the test when its tools are not installed."""
-    try:
-        return ServiceProgram(sdk, bed, protocol=protocol, port=port)
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    """A running service program."""
+    return ServiceProgram(sdk, bed, protocol=protocol, port=port)
 
 
 def make_server(kind: str, folder: Path, settings: Settings) -> Server:
-    """A server that is not started yet; skips when the official one cannot be had."""
-    try:
-        server = SERVERS[kind](folder, settings)
-        server.start()
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    """A server that has been started."""
+    server = SERVERS[kind](folder, settings)
+    server.start()
     return server
 
 
