@@ -10,6 +10,9 @@ from restate.runtime.model.target import Generation
 from restate.runtime.net.client import ClientLimits
 from restate.runtime.net.limits import Limits
 from restate.runtime.net.proxy import Proxy
+from restate.runtime.pgwire.limits import Limits as PostgresLimits
+from restate.runtime.query.postgres_options import PostgresOptions
+from restate.runtime.query.postgres_security import password_verifier, tls_context
 from restate.runtime.schema.options import Defaults, OptionDefaults
 from restate.runtime.service_protocol.identity import Identity
 from restate.runtime.signing_key import load_signing_key
@@ -98,6 +101,28 @@ def identity(config: Config, clock: Clock) -> Identity:
         log.info("requests to services are signed; the public key is %s", key.id)
     return Identity(
         config.cluster_name, clock, key, expiration_ms=config.invoker.request_identity_expiration_ms
+    )
+
+
+def postgres_options(config: Config) -> PostgresOptions:
+    """Of port 9071. Raises ConfigError."""
+    postgres = config.postgres
+    idle_ms = postgres.idle_timeout_ms
+    return PostgresOptions(
+        password=password_verifier(postgres.password, postgres.password_file),
+        tls=tls_context(postgres.tls_certificate_file, postgres.tls_key_file),
+        max_connections=postgres.max_connections,
+        max_starting=postgres.starting_connection_limit,
+        startup_timeout=postgres.startup_timeout_ms / 1000,
+        write_timeout=postgres.write_timeout_ms / 1000,
+        idle_timeout=float("inf") if idle_ms is None else idle_ms / 1000,
+        portal_idle_timeout=postgres.portal_idle_timeout_ms / 1000,
+        limits=PostgresLimits(
+            message_size=postgres.message_size_limit,
+            sql_size=postgres.sql_size_limit,
+            prepared_statements=postgres.prepared_statement_limit,
+            portals=postgres.portal_limit,
+        ),
     )
 
 

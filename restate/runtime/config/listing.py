@@ -36,6 +36,10 @@ _UNSET = {
     "invoker.request_identity_private_key_pem_file": "requests are not signed",
     "net.client_ca_file": "the system's certificates",
     "invoker.eager_state_size_limit": "as invoker.message_size_limit",
+    "postgres.password": "clients are not asked for one",
+    "postgres.tls_certificate_file": "connections are not encrypted",
+    "postgres.tls_key_file": "in the file of the certificate",
+    "postgres.idle_timeout": "never",
 }
 
 

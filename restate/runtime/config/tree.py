@@ -23,6 +23,7 @@ from restate.runtime.config.values import (
     Millis,
     OnMaxAttempts,
     RetryType,
+    Secret,
     Size,
     Url,
 )
@@ -99,6 +100,34 @@ class Postgres:
 
     bind_address: Address = Address(_LOOPBACK, 9071)
     """Where the port listens; without an IP, at bind_ip."""
+    password: Secret | None = None
+    """What clients have to prove that they know (SCRAM-SHA-256), under any user name. None: nobody is asked."""
+    password_file: Path | None = None
+    """A file whose first line is the password."""
+    tls_certificate_file: Path | None = None
+    """Certificate chain (PEM) for clients that ask for TLS. None: they are told that there is none."""
+    tls_key_file: Path | None = None
+    """The private key (PEM) of the certificate, if it is not in the same file."""
+    max_connections: Count = 100
+    """Clients at a time; further ones get the error 53300."""
+    starting_connection_limit: Count = 256
+    """Connections that have not said who they are; for a further one the oldest is closed."""
+    startup_timeout_ms: Millis = 10_000
+    """From accepting a connection until its client has proved who it is."""
+    write_timeout_ms: Millis = 60_000
+    """How long a client may leave 64 KiB of its answer unread; then it is cut off, and its query ends."""
+    idle_timeout_ms: Millis | None = None
+    """After which a connection without a query is closed. None: never."""
+    portal_idle_timeout_ms: Millis = 30_000
+    """The same for one that has left a query half read, which keeps a query worker from others."""
+    message_size_limit: Size = 16 * MIB
+    """Of one message of the protocol."""
+    sql_size_limit: Size = 1 * MIB
+    """Of the text of one statement, or of several in one message."""
+    prepared_statement_limit: Count = 1_000
+    """On one connection."""
+    portal_limit: Count = 16
+    """Portals and cursors together, on one connection."""
 
 
 @attrs.frozen

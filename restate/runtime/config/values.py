@@ -30,6 +30,8 @@ Attempts = Annotated[int | Literal["unlimited"], "attempts"]
 LogFilter = Annotated[str, "log filter"]
 Ip = Annotated[str, "ip"]
 Url = Annotated[str, "url"]
+Secret = Annotated[str, "secret"]
+"""Text that is never printed."""
 KafkaClusters = Annotated[tuple[KafkaCluster, ...], "kafka clusters"]
 LogFormat = Literal["pretty", "compact", "json"]
 OnMaxAttempts = Literal["pause", "kill"]
@@ -254,6 +256,7 @@ def _converter() -> cattrs.Converter:
         (LogFilter, read_log_filter),
         (Ip, read_ip),
         (Url, read_url),
+        (Secret, read_text),
         (KafkaClusters, read_kafka_clusters),
         (LogFormat, _reader_of_choice("pretty", "compact", "json")),
         (OnMaxAttempts, _reader_of_choice("pause", "kill")),
@@ -275,6 +278,8 @@ CONVERTER = _converter()
 
 def print_value(value: object, kind: object) -> str:
     """A value as it can be written into a TOML file."""
+    if kind in (Secret, Secret | None):
+        return '"***"'
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int) and kind in (Millis, Millis | None):
