@@ -1,0 +1,85 @@
+"""`restate sql`, and watching."""
+
+import json
+import time
+
+import pytest
+
+from tests.cli.fake_admin import FakeAdmin
+
+ROWS = [{"a": 1, "b": "x"}, {"a": 2, "c": [1, {"d": None}], "e": True}]
+
+
+def test_rows_are_a_table_of_all_their_columns(admin: FakeAdmin) -> None:
+    admin.queries["select"] = ROWS
+    done = admin.run("sql", "select 1")
+    assert done.stdout.splitlines() == [
+        "A  B  C                 E",
+        "1  x  -                 -",
+        '2  -  [1, {"d": null}]  true',
+    ]
+    assert done.stderr.startswith("2 rows in ")
+
+
+def test_scripts_get_json_and_nothing_else(admin: FakeAdmin) -> None:
+    admin.queries["select"] = ROWS
+    assert json.loads(admin.run("sql", "select 1", "--json").stdout) == ROWS
+    lines = admin.run("query", "select 1", "--jsonl").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == ROWS
+
+
+def test_no_rows_are_no_table(admin: FakeAdmin) -> None:
+    done = admin.run("sql", "select 1")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr.startswith("0 rows")
+
+
+def test_an_error_of_the_engine_is_shown(admin: FakeAdmin) -> None:
+    admin.answers["POST /query"] = (400, {"message": "Datafusion error: no such table"})
+    done = admin.run("sql", "select 1")
+    assert (done.exit_code, done.stderr) == (1, "Error: Datafusion error: no such table (400 Bad Request)\n")
+
+
+def test_watching_repeats_until_it_is_stopped(admin: FakeAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin.queries["select"] = [{"a": 1}]
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        admin.queries["select"] = [{"a": len(waits) + 1}]
+        if len(waits) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("restate.runtime.cli.session.time.sleep", wait)
+    done = admin.run("sql", "select 1", "--jsonl", "-w", "-n", "2.5")
+    assert done.exit_code == 0
+    assert done.stdout == '{"a": 1}\n{"a": 2}\n{"a": 3}\n'
+    assert waits == [2.5, 2.5, 2.5]
+
+
+def test_watching_outlives_a_server_that_restarts(admin: FakeAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+    admin.answers["POST /query"] = (200, b"not yet")
+    turns = []
+
+    def wait(seconds: float) -> None:
+        turns.append(time.monotonic())
+        admin.answers.pop("POST /query", None)
+        if len(turns) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("restate.runtime.cli.session.time.sleep", wait)
+    admin.queries["select"] = [{"a": 1}]
+    done = admin.run("sql", "select 1", "--watch", "--jsonl")
+    assert done.exit_code == 0
+    assert "does not speak JSON" in done.stdout
+    assert done.stdout.endswith('{"a": 1}\n')
+
+
+def test_a_refusal_ends_watching(admin: FakeAdmin) -> None:
+    admin.answers["POST /query"] = (400, {"message": "no"})
+    assert admin.run("sql", "select 1", "-w").exit_code == 1
+
+
+@pytest.mark.parametrize("interval", ["0", "-1", "x"])
+def test_an_interval_that_is_too_short_is_a_usage_error(admin: FakeAdmin, interval: str) -> None:
+    assert admin.run("sql", "select 1", "-w", "-n", interval).exit_code == 2
