@@ -34,9 +34,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "discovery": {"service_protocol.discovery", "service_protocol.identity", "schema", "pb", "net", "telemetry", "config"},
     "invoker": {"service_protocol", "journal", "tables", "schema", "storage", "net", "telemetry", "config", "engine.records", "engine.actions"},
     "partition": {"engine", "journal", "tables", "storage", "invoker.handle", "schema", "telemetry", "config"},
-    "query": {"pgwire", "tables", "schema", "storage", "net", "invoker.handle", "telemetry", "config"},
+    "query": {"pgwire", "tables", "schema", "journal", "storage", "net", "invoker.handle", "telemetry", "config"},
     "ingress": {"rpc", "schema", "net", "pb", "grpc_server", "partition.handle", "engine.actions", "telemetry", "config"},
-    "admin": {"schema", "pb", "discovery.handle", "discovery.serdes", "net", "partition.handle", "engine.actions", "engine.records", "query.pool", "telemetry", "config"},
+    "admin": {"schema", "pb", "discovery.handle", "discovery.serdes", "net", "partition.handle", "engine.actions", "engine.records", "query.pool", "query.errors", "telemetry", "config"},
     "node": {"rpc", "net", "pb", "grpc_server", "partition.handle", "telemetry", "config"},
     "cli": {"config"},
 }  # fmt: skip

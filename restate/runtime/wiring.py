@@ -1,18 +1,24 @@
 """From the one configuration to each part's own limits. No part below `app` knows the tree of another one."""
 
 import logging
+import os
 import ssl
 
 from restate.runtime.config import Config
 from restate.runtime.errors import ConfigError
+from restate.runtime.invoker.failure import LastFailure
+from restate.runtime.invoker.status import AttemptStatus
 from restate.runtime.model.clock import Clock
 from restate.runtime.model.target import Generation
 from restate.runtime.net.client import ClientLimits
 from restate.runtime.net.limits import Limits
 from restate.runtime.net.proxy import Proxy
 from restate.runtime.pgwire.limits import Limits as PostgresLimits
+from restate.runtime.query.live import LiveAttempt, LiveFailure, failure_text
+from restate.runtime.query.pool import PoolSettings
 from restate.runtime.query.postgres_options import PostgresOptions
 from restate.runtime.query.postgres_security import password_verifier, tls_context
+from restate.runtime.query.worker_process import WorkerSettings
 from restate.runtime.schema.options import Defaults, OptionDefaults
 from restate.runtime.service_protocol.identity import Identity
 from restate.runtime.signing_key import load_signing_key
@@ -133,6 +139,47 @@ def rocks_options(config: Config) -> RocksOptions:
         table_write_buffer_size=config.storage.table_write_buffer_bytes,
         wal_size=config.storage.log_bytes,
     )
+
+
+def pool_settings(config: Config) -> PoolSettings:
+    """Of the query workers."""
+    query = config.query
+    return PoolSettings(
+        worker=WorkerSettings(
+            database=config.base_dir / "db",
+            home=config.base_dir / "query" if query.tmp_dir is None else query.tmp_dir / "restate-query",
+            memory_bytes=query.memory,
+            address_space_bytes=query.address_space,
+            start_timeout_s=query.start_timeout_ms / 1000,
+        ),
+        worker_limit=min(4, os.cpu_count() or 1) if query.workers is None else query.workers,
+        queue_limit=query.queue,
+        timeout_s=query.timeout_ms / 1000,
+        take_timeout_s=query.take_timeout_ms / 1000,
+        idle_timeout_s=query.idle_timeout_ms / 1000,
+    )
+
+
+def live_attempt(status: AttemptStatus) -> LiveAttempt:
+    """What SQL shows of an invocation in the hands of the invoker."""
+    return LiveAttempt(
+        status.invocation,
+        status.in_flight,
+        status.retry_count,
+        status.last_start_ms,
+        status.deployment,
+        status.server,
+        status.next_retry_ms,
+        None if status.failure is None else _live_failure(status.failure),
+    )
+
+
+def _live_failure(failure: LastFailure) -> LiveFailure:
+    text = failure_text(failure.status, failure.message, failure.stacktrace)
+    related = failure.related
+    if related is None:
+        return LiveFailure(text, failure.code)
+    return LiveFailure(text, failure.code, related.index, related.name, related.type)
 
 
 def option_defaults(config: Config) -> Defaults:

@@ -14,7 +14,9 @@ from restate.runtime.admin.deployments import add_deployment_routes
 from restate.runtime.admin.errors import Refusal, add_error_handlers
 from restate.runtime.admin.invocations import add_invocation_routes
 from restate.runtime.admin.kafka_clusters import add_kafka_cluster_routes
+from restate.runtime.admin.openapi import add_openapi_routes
 from restate.runtime.admin.parts import Parts
+from restate.runtime.admin.query import add_query_routes
 from restate.runtime.admin.rules import add_rule_routes
 from restate.runtime.admin.serdes import add_serde_routes
 from restate.runtime.admin.services import add_service_routes
@@ -56,9 +58,11 @@ def _blueprint(parts: Parts, version: int | None) -> Blueprint:
     add_state_routes(blueprint, parts, version)
     add_invocation_routes(blueprint, parts)
     add_batch_routes(blueprint, parts)
+    add_query_routes(blueprint, parts)
     add_subscription_routes(blueprint, parts, version)
     add_kafka_cluster_routes(blueprint, parts, version)
     add_rule_routes(blueprint, parts)
+    add_openapi_routes(blueprint, version, COMPATIBLE_VERSION)
 
     async def version_answer() -> Response:
         return json_response(

@@ -1,6 +1,7 @@
 """What the routes work with."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import attrs
@@ -13,6 +14,7 @@ from restate.runtime.engine.records import Move, PatchState, TerminateKind
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.kafka import KafkaCluster
+from restate.runtime.query.pool import Output, Parameter, Query, SessionInfo, Statement
 from restate.runtime.schema.deployment import Deployment
 from restate.runtime.schema.options import Defaults
 from restate.runtime.schema.registration import Announcement
@@ -56,6 +58,19 @@ class DiscoveryHandle(Protocol):
     async def convert(self, deployment: Deployment, request: SerdeRequest) -> bytes: ...
 
 
+class QueryPool(Protocol):
+    """The side of `query.pool.Pool` that admin sees."""
+
+    def open(
+        self,
+        statement: Statement,
+        parameters: Sequence[Parameter],
+        output: Output,
+        binary_columns: Sequence[bool] | bool,
+        session: SessionInfo,
+    ) -> AbstractAsyncContextManager[Query]: ...
+
+
 @attrs.frozen
 class Parts:
     """Handles and settings. is_live: whether a service has an invocation that has not ended. service_of: the service that
@@ -72,3 +87,5 @@ class Parts:
     service_of: Callable[[InvocationId], str | None]
     ingress_url: str
     kafka_clusters: tuple[KafkaCluster, ...] = ()
+    queries: QueryPool | None = None
+    """None: SQL is not offered."""

@@ -18,7 +18,7 @@ from hypercorn.config import Sockets
 from hypercorn.events import Event, Updated
 
 from restate.runtime.admin.app import build
-from restate.runtime.admin.parts import DiscoveryHandle, PartitionHandle, Parts
+from restate.runtime.admin.parts import DiscoveryHandle, PartitionHandle, Parts, QueryPool
 from restate.runtime.admin.subscriptions import warn_of_subscriptions
 from restate.runtime.config import Config
 from restate.runtime.model.clock import Clock, IdSource
@@ -82,6 +82,7 @@ async def serve(
     ingress_port: int,
     shutdown: trio.Event,
     defaults: Defaults = DEFAULTS,
+    queries: QueryPool | None = None,
     is_live: Callable[[str], bool] = lambda _service: True,
     service_of: Callable[[InvocationId], str | None] = lambda _invocation: None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
@@ -90,7 +91,7 @@ async def serve(
 
     socket: bound, listening, non-blocking. ingress_port: for the address that clients are told. is_live: whether a
     service has an invocation that has not ended; only asked before a service name changes its generation.
-    service_of: the service that an invocation calls.
+    service_of: the service that an invocation calls. queries: what runs SQL; None: /query answers 503.
     """
     parts = Parts(
         partition,
@@ -103,6 +104,7 @@ async def serve(
         service_of,
         config.ingress.advertised_endpoint or f"http://127.0.0.1:{ingress_port}/",
         config.ingress.kafka_clusters,
+        queries,
     )
     server_config = _ServerConfig()
     async with trio.open_nursery() as nursery:

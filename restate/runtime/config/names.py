@@ -16,6 +16,8 @@ _PREFIXES = {
     "worker.ingress_grpc": "ingress",
     "worker.ingress": "ingress",
     "worker.storage_query_postgres": "postgres",
+    "worker.storage_query_datafusion": "query",
+    "admin.query_engine": "query",
     "worker.timers": "engine",
 }
 """Sections with another name; the longest one that fits is taken."""
@@ -25,6 +27,10 @@ _KEYS = {
     "worker.storage_rocksdb.path": "base_dir",
     "bind_address": "node_ctrl.bind_address",
     "admin.query_engine.pgsql_bind_address": "postgres.bind_address",
+    "query.memory_limit": "query.memory",
+    "query.memory_size": "query.memory",
+    "query.temp_folder": "query.tmp_dir",
+    "query.query_parallelism": "query.workers",
     "ingress.advertised_ingress_endpoint": "ingress.advertised_endpoint",
     "worker.kafka.clusters": "ingress.kafka_clusters",
     "ingress.kafka.clusters": "ingress.kafka_clusters",

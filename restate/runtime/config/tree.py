@@ -131,6 +131,30 @@ class Postgres:
 
 
 @attrs.frozen
+class Query:
+    """SQL, on either port. Queries run in processes of their own, which start with the first one."""
+
+    workers: Count | None = None
+    """Processes at most; each runs one query at a time. None: one per processor, up to four."""
+    queue: Count = 64
+    """Queries that wait for a worker; further ones are refused."""
+    memory: Size = 256 * MIB
+    """What one query may hold in memory; sorts and groups beyond it go to disk, joins fail."""
+    address_space: Size = 4096 * MIB
+    """Of one worker process. A query that reaches it fails, and may take its worker along."""
+    timeout_ms: Millis = 60_000
+    """How long a query may compute; the time its client takes does not count."""
+    take_timeout_ms: Millis = 60_000
+    """How long a client may leave rows untaken before its query is ended."""
+    idle_timeout_ms: Millis = 60_000
+    """After which a worker without queries ends."""
+    start_timeout_ms: Millis = 15_000
+    """How long a worker may take to start."""
+    tmp_dir: Path | None = None
+    """Where workers keep what does not fit into memory; emptied at start. None: in base_dir."""
+
+
+@attrs.frozen
 class Invoker:
     """Attempts: how long, how large, how many at a time."""
 
@@ -390,6 +414,7 @@ class Config:
     ingress: Ingress = Ingress()
     admin: Admin = Admin()
     postgres: Postgres = Postgres()
+    query: Query = Query()
     invoker: Invoker = Invoker()
     retry_policy: RetrySettings = RetrySettings()
     retention: Retention = Retention()

@@ -1,0 +1,135 @@
+"""The server's database, read as a RocksDB secondary instance: it cannot write, and sees what it last caught up with.
+
+All reads between two calls of `catch_up` see the same rows: iterators keep their view, and nothing moves without a
+catch-up. So one query at a time; no snapshots, which a secondary does not keep (sql.md §6.1).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, ReadOptions
+
+from restate.runtime.errors import RestateError
+from restate.runtime.tables.keys import prefix_end
+
+_CACHE_BYTES = 16 << 20
+"""Of data blocks; index and filter blocks stay outside, with the files that are all kept open."""
+
+Row = tuple[bytes, bytes]
+
+
+class ReadError(RestateError):
+    """The database could not be read."""
+
+
+class Secondary:
+    """Reads of all tables. home: a folder of its own for RocksDB's log."""
+
+    def __init__(self, database: Path, home: Path) -> None:
+        self._database = database
+        self._home = home
+        self._db: Rdict | None = None
+        self._tables: dict[str, Rdict] = {}
+
+    def catch_up(self) -> None:
+        """See everything that is in the server's log now. Raises ReadError."""
+        if self._db is not None:
+            try:
+                self._db.try_catch_up_with_primary()
+            except Exception:
+                # A table that is new since, or a log that was deleted too early: start over.
+                self._close()
+        if self._db is None:
+            self._open()
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """Raises ReadError."""
+        try:
+            value: bytes | None = self._tables[table].get(key)
+        except Exception as error:
+            raise _failed(table, error) from error
+        return value
+
+    def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values of `keys`, in their order. Raises ReadError."""
+        try:
+            values: Any = self._tables[table].get(list(keys))
+        except Exception as error:
+            raise _failed(table, error) from error
+        found: list[bytes | None] = values
+        return found
+
+    def chunks(self, table: str, prefix: bytes, sizes: Iterator[int]) -> Iterator[list[Row]]:
+        """The rows whose keys start with `prefix`, in key order; each chunk as long as the next of `sizes`.
+
+        Raises ReadError, also when not all rows could be read.
+        """
+        options = ReadOptions()
+        end = prefix_end(prefix)
+        if end is not None:
+            options.set_iterate_upper_bound(end)
+        cf = self._tables[table]
+        onward = prefix
+        try:
+            rows: Any = cf.items(from_key=prefix, read_opt=options)
+            while chunk := list(islice(rows, next(sizes))):
+                onward = chunk[-1][0] + b"\x00"
+                yield chunk
+            # The fast iterator ends in silence where a file cannot be read.
+            check = cf.iter(options)
+            check.seek(onward)
+            complete = not check.valid()
+            check.status()
+        except Exception as error:
+            raise _failed(table, error) from error
+        if not complete:
+            raise ReadError(f"reading table '{table}': expected no rows from {onward.hex()} on, found some")
+
+    def _open(self) -> None:
+        try:
+            names = Rdict.list_cf(str(self._database))
+            options = _options()
+            self._db = Rdict(
+                str(self._database),
+                options,
+                {name: options for name in names},
+                access_type=AccessType.secondary(str(self._home)),
+            )
+            self._tables = {name: self._db.get_column_family(name) for name in names}
+            # The state of the files alone may be older than the log.
+            self._db.try_catch_up_with_primary()
+        except Exception as error:
+            self._close()
+            raise ReadError(f"cannot open the database for reading: {error}") from error
+
+    def _close(self) -> None:
+        for handle in self._tables.values():
+            with suppress(Exception):
+                handle.close()
+        self._tables = {}
+        if self._db is not None:
+            with suppress(Exception):
+                self._db.close()
+            self._db = None
+
+
+def _options() -> Options:
+    blocks = BlockBasedOptions()
+    blocks.set_block_cache(Cache(_CACHE_BYTES))
+    options = Options(raw_mode=True)
+    options.set_block_based_table_factory(blocks)
+    # A file that the server deletes after a compaction can then be read to the end.
+    options.set_max_open_files(-1)
+    options.set_keep_log_file_num(1)
+    options.set_max_log_file_size(1 << 20)
+    options.set_stats_dump_period_sec(0)
+    options.set_stats_persist_period_sec(0)
+    options.set_skip_stats_update_on_db_open(True)
+    return options
+
+
+def _failed(table: str, error: Exception) -> ReadError:
+    return ReadError(f"reading table '{table}': {error}")
