@@ -1,5 +1,6 @@
 import pytest
 
+from restate.runtime import config
 from restate.runtime.model.target import Generation, HandlerType, ServiceType
 from restate.runtime.schema.deployment import ClassicMethod, Handler
 from tests.admin.fakes import Admin, announce
@@ -248,3 +249,13 @@ async def test_the_sole_owner_may_change_the_generation_when_nothing_runs(live: 
     kept = admin.partition.schema.service("Greeter")
     assert kept is not None
     assert kept.type.generation is (Generation.MODERN if live else Generation.CLASSIC)
+
+
+async def test_deployments_may_differ_in_a_routing_header_alone() -> None:
+    admin = Admin(settings=config.Admin(deployment_routing_headers="X-Version, other"))
+    admin.discovery.answers[URI] = announce(service("S"))
+    statuses = [
+        (await admin.register(URI, additional_headers=headers))[0]
+        for headers in ({}, {"a": "1"}, {"x-version": "1"}, {"X-VERSION": "1"}, {"x-version": "2"})
+    ]
+    assert statuses == [201, 200, 201, 200, 201]

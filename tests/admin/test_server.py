@@ -2,7 +2,7 @@
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -15,6 +15,7 @@ import trio
 from restate.runtime.admin import server
 from restate.runtime.config import Admin as AdminSettings
 from restate.runtime.config import Config
+from restate.runtime.schema.registration import Announcement
 from tests.admin.fakes import CountingIds, FakeDiscovery, FakePartition, FixedClock
 
 
@@ -41,8 +42,25 @@ class Running:
             return (await client.get(f"http://127.0.0.1:{self.port}/health")).status_code == 200
 
 
+class HangingDiscovery(FakeDiscovery):
+    """Never answers. started, left: set when somebody waits, and when nobody does any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started, self.left = trio.Event(), trio.Event()
+
+    async def discover(
+        self, uri: str, headers: Sequence[tuple[str, str]] = (), *, use_http_11: bool = False
+    ) -> Announcement:
+        self.started.set()
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.left.set()
+
+
 @asynccontextmanager
-async def running() -> AsyncIterator[Running]:
+async def running(discovery: FakeDiscovery | None = None) -> AsyncIterator[Running]:
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setblocking(False)
     shutdown, done = trio.Event(), trio.Event()
@@ -53,7 +71,7 @@ async def running() -> AsyncIterator[Running]:
             await server.serve(
                 listening,
                 partition=partition,
-                discovery=FakeDiscovery(),
+                discovery=discovery or FakeDiscovery(),
                 config=Config(admin=AdminSettings(request_size_limit=1000)),
                 clock=FixedClock(),
                 ids=CountingIds(),
@@ -156,3 +174,39 @@ async def test_cancellation_cuts_a_client_that_does_not_read(monkeypatch: pytest
             # The first bytes show that the answer is being written, most of which fits no buffer.
             assert await stream.receive_some(1000)
     await stream.aclose()
+
+
+@pytest.mark.parametrize("path", ["/deployments", "/services", "/version", "/health", "/services/Nope"])
+async def test_head_is_get_without_the_body(path: str) -> None:
+    async with running() as admin, httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{admin.port}{path}"
+        get, head = await client.get(url), await client.head(url)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert head.headers["content-length"] == get.headers["content-length"]
+        # The connection is in order, so what came was no body that nobody reads.
+        assert (await client.get(url)).status_code == get.status_code
+
+
+async def test_a_discovery_that_hangs_blocks_nobody_and_ends_with_its_caller() -> None:
+    discovery = HangingDiscovery()
+    async with running(discovery) as admin, trio.open_nursery() as nursery:
+        scope = trio.CancelScope()
+
+        async def register() -> None:
+            with scope:
+                async with httpx.AsyncClient(timeout=60) as client:
+                    url = f"http://127.0.0.1:{admin.port}/deployments"
+                    await client.post(url, json={"uri": "http://h:1/"})
+
+        nursery.start_soon(register)
+        with trio.fail_after(5):
+            await discovery.started.wait()
+            async with httpx.AsyncClient() as client:
+                base = f"http://127.0.0.1:{admin.port}"
+                assert (await client.get(f"{base}/deployments")).json() == {"deployments": []}
+                lambda_function = {"arn": "arn:aws:lambda:eu:1:function:f:1"}
+                assert (await client.post(f"{base}/deployments", json=lambda_function)).status_code == 201
+            assert not discovery.left.is_set()
+            scope.cancel()
+            await discovery.left.wait()
+        assert len(admin.partition.schema.deployments) == 1

@@ -196,6 +196,14 @@ def test_settings_about_calling_services_have_the_names_of_both_generations(
     assert attrgetter(setting)(loaded(tmp_path, {name: raw})) == value
 
 
+def test_routing_headers_are_text_or_a_list(tmp_path: Path) -> None:
+    for raw in ('"A, b"', '["A", "b"]'):
+        (tmp_path / "restate.toml").write_text(f"admin.deployment-routing-headers = {raw}")
+        assert loaded(tmp_path).admin.routing_header_names == {"a", "b"}
+    (tmp_path / "restate.toml").write_text("")
+    assert loaded(tmp_path).admin.routing_header_names == frozenset()
+
+
 def test_exceptions_of_the_proxy_may_be_a_list(tmp_path: Path) -> None:
     (tmp_path / "restate.toml").write_text('no-proxy = ["a", "10.0.0.0/8"]')
     assert loaded(tmp_path).net.client_no_proxy == "a,10.0.0.0/8"

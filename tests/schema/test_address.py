@@ -1,6 +1,6 @@
 import pytest
 
-from restate.runtime.schema.address import AddressSyntaxError, join_path, parse_uri
+from restate.runtime.schema.address import AddressSyntaxError, join_path, parse_arn, parse_uri
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,37 @@ def test_everything_else_is_refused(text: str) -> None:
 )
 def test_paths_are_joined_and_the_query_kept(uri: str, path: bytes) -> None:
     assert join_path(uri, "/discover") == path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arn:aws:lambda:eu-central-1:123456789012:function:greeter:1",
+        "arn:aws-cn:lambda:cn-north-1:1:function:f:$LATEST",
+        "arn:aws:lambda:eu:1:function:f:alias:more",
+    ],
+)
+def test_the_arn_of_a_function_with_a_version(text: str) -> None:
+    assert parse_arn(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "A qualified ARN must have 8 components delimited by `:`"),
+        ("arn:aws:lambda:eu:1:function", "A qualified ARN must have 8 components delimited by `:`"),
+        ("arn:aws:lambda:eu:1:function:f", "A qualified ARN needs a version or alias suffix"),
+        ("arn:aws:lambda:eu:1:function:f:", "A qualified ARN needs a version or alias suffix"),
+        ("foo:aws:s3:eu:1:layer:f:1", "First component of the ARN must be `arn`"),
+        ("arn:aws:s3:eu:1:layer::1", "ARN must refer to a `function` resource"),
+        ("arn:aws:s3:eu:1:function:f:1", "ARN must be for the lambda service"),
+        ("arn::lambda:eu:1:function:f:1", "must all be non-empty"),
+        ("arn:aws:lambda:eu::function:f:1", "must all be non-empty"),
+        ("arn:aws:lambda:eu:1:function:f f:1", "printable ASCII"),
+        ("arn:aws:lambda:eu:1:function:f:" + "1" * 3000, "at most 2048"),
+    ],
+)
+def test_what_is_no_such_arn_is_told_as_the_official_server_does(text: str, fault: str) -> None:
+    with pytest.raises(AddressSyntaxError) as refused:
+        parse_arn(text)
+    assert fault in str(refused.value)

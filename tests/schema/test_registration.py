@@ -244,3 +244,54 @@ def test_no_services_and_repeated_names_are_accepted() -> None:
     assert world.add("http://a/").deployment.services == ()
     found = world.add("http://b/", service("S"), service("S", OBJECT))
     assert [entry.type for entry in found.deployment.services] == [OBJECT]
+
+
+@pytest.mark.parametrize(
+    ("uri", "same"),
+    [
+        ("http://h:1/", True),
+        ("https://h:1/", True),
+        ("http://H:1/?x=1", True),
+        ("http://h:1/p", False),
+        ("http://127.0.0.1:1/", False),
+        ("http://u:p@h:1/", False),
+        ("http://h:2/", False),
+    ],
+)
+def test_what_makes_an_address(uri: str, same: bool) -> None:
+    world = World()
+    first = world.add("http://h:1/", service("S")).deployment
+    again = world.add(uri, service("S"), force=True)
+    assert (again.deployment.id == first.id, again.is_new) == (same, not same)
+
+
+def test_a_trailing_slash_belongs_to_the_path() -> None:
+    world = World()
+    world.add("http://h:1/p", service("S"))
+    assert world.add("http://h:1/p/", service("S"), force=True).is_new
+
+
+def test_routing_headers_join_the_address_and_others_do_not() -> None:
+    world = World()
+    routing = frozenset(("b",))
+    bare = world.add("http://h:1/", service("S"), routing_headers=routing).deployment
+    for headers, is_new in ((("a", "1"), False), (("b", "1"), True), (("b", "1"), False), (("b", "2"), True)):
+        found = world.add(
+            "http://h:1/", service("S"), additional_headers=(headers,), routing_headers=routing, force=True
+        )
+        assert found.is_new is is_new
+    assert world.registry.deployments[bare.id].additional_headers == (("a", "1"),)
+
+
+def test_force_takes_the_newest_of_several_that_are_the_same() -> None:
+    world = World()
+    world.add("http://h:1/", service("S"))
+    second = world.add(
+        "http://h:1/",
+        service("S"),
+        arn=None,
+        additional_headers=(("b", "1"),),
+        routing_headers=frozenset("b"),
+    )
+    assert second.is_new
+    assert world.add("http://h:1/", service("S"), force=True).deployment.id == second.deployment.id
