@@ -38,11 +38,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ingress": {"rpc", "schema", "net", "pb", "grpc_server", "partition.handle", "engine.actions", "telemetry", "config"},
     "admin": {"schema", "pb", "discovery.handle", "discovery.serdes", "net", "partition.handle", "engine.actions", "engine.records", "query.pool", "query.errors", "telemetry", "config"},
     "node": {"rpc", "net", "pb", "grpc_server", "partition.handle", "telemetry", "config"},
+    "maintenance": {"discovery.handle", "net", "schema", "storage", "tables", "telemetry", "config"},
     "cli": {"config"},
 }  # fmt: skip
 """{package: what it may import beyond EVERYBODY_MAY and itself}. `tables.api` is that module alone."""
 
-COMPOSERS = {"app", "main", "wiring", "__main__"}
+COMPOSERS = {"app", "doctor", "main", "wiring", "__main__"}
 """These may import everything, and nobody but each other imports them."""
 
 PURE = {"errors", "model", "pb", "tables", "journal", "service_protocol", "engine", "schema", "rpc", "pgwire"}

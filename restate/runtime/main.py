@@ -60,8 +60,7 @@ def _carry_out(arguments: Arguments) -> int:
         case "backup":
             importlib.import_module("restate.runtime.maintenance.backup").run(config, arguments.directory)
         case "doctor":
-            doctor = importlib.import_module("restate.runtime.maintenance.doctor")
-            return int(doctor.run(config))
+            return int(importlib.import_module("restate.runtime.doctor").run(config))
         case _:
             _serve(config)
     return 0

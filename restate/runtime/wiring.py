@@ -4,7 +4,7 @@ import logging
 import os
 import ssl
 
-from restate.runtime.config import Config
+from restate.runtime.config import Address, Config
 from restate.runtime.errors import ConfigError
 from restate.runtime.invoker.failure import LastFailure
 from restate.runtime.invoker.status import AttemptStatus
@@ -25,6 +25,16 @@ from restate.runtime.signing_key import load_signing_key
 from restate.runtime.storage.rocksdb import RocksOptions
 
 log = logging.getLogger("restate.app")
+
+
+def addresses(config: Config) -> dict[str, Address]:
+    """{section of the configuration: where its port listens}."""
+    return {
+        "node_ctrl": config.node_ctrl.bind_address,
+        "ingress": config.ingress.bind_address,
+        "admin": config.admin.bind_address,
+        "postgres": config.postgres.bind_address,
+    }
 
 
 def listener_limits(config: Config) -> Limits:

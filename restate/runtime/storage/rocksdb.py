@@ -28,10 +28,10 @@ from restate.runtime.storage.log_flusher import log_flusher
 from restate.runtime.storage.log_tracker import LogTracker
 
 FORMAT_VERSION = 1
-_FORMAT_KEY = b"format_version"
+FORMAT_KEY = b"format_version"
 _WRITES_KEY = b"writes"
 _MARK_FILE = "COMMITTED"
-_NUMBER = struct.Struct(">Q")
+NUMBER = struct.Struct(">Q")
 
 
 @attrs.frozen
@@ -119,7 +119,7 @@ class RocksStore:
                 else:
                     batch.put(key, value, handles[table])
             number = self._writes + 1
-            batch.put(_WRITES_KEY, _NUMBER.pack(number), handles[META])
+            batch.put(_WRITES_KEY, NUMBER.pack(number), handles[META])
             self._db.write(batch)
             self._log.written()
         except Exception as error:
@@ -144,7 +144,7 @@ class RocksStore:
 
     def _flushed(self, number: int) -> None:
         if self._mark is not None:
-            self._mark[: _NUMBER.size] = _NUMBER.pack(number)
+            self._mark[: NUMBER.size] = NUMBER.pack(number)
 
     def close(self) -> None:
         if not self._tables:
@@ -155,16 +155,16 @@ class RocksStore:
             self._release()
 
     def _check_format(self) -> None:
-        found = self.get(META, _FORMAT_KEY)
+        found = self.get(META, FORMAT_KEY)
         if found is None:
             if self._db.latest_sequence_number() != 0:
                 raise StorageFormatError(
                     f"expected storage format version {FORMAT_VERSION} in '{self._path}', found rows without a version",
                     code="RT0009",
                 )
-            self.write([(META, _FORMAT_KEY, _NUMBER.pack(FORMAT_VERSION))])
+            self.write([(META, FORMAT_KEY, NUMBER.pack(FORMAT_VERSION))])
             self._db.flush_wal(True)
-        elif found != _NUMBER.pack(FORMAT_VERSION):
+        elif found != NUMBER.pack(FORMAT_VERSION):
             number = int.from_bytes(found, "big")
             raise StorageFormatError(
                 f"expected storage format version {FORMAT_VERSION} in '{self._path}', found version {number}"
@@ -177,16 +177,16 @@ class RocksStore:
         mark_path = self._path / _MARK_FILE
         mark_path.touch()
         with mark_path.open("r+b") as file:
-            content = file.read(_NUMBER.size)
+            content = file.read(NUMBER.size)
             # Shorter: the process died while it made the file, before anything was acknowledged.
-            acknowledged = _NUMBER.unpack(content)[0] if len(content) == _NUMBER.size else 0
+            acknowledged = NUMBER.unpack(content)[0] if len(content) == NUMBER.size else 0
             if self._writes < acknowledged:
                 raise StorageDamaged(
                     f"the log in '{self._path}' is damaged: expected {acknowledged} writes, found {self._writes};"
                     f" restore a backup, or delete {_MARK_FILE} there to go on without the missing writes"
                 )
-            file.truncate(_NUMBER.size)
-            self._mark = mmap.mmap(file.fileno(), _NUMBER.size)
+            file.truncate(NUMBER.size)
+            self._mark = mmap.mmap(file.fileno(), NUMBER.size)
 
     def _release(self) -> None:
         # The lock is held until the last reference to a table, handle or iterator is gone.

@@ -3,6 +3,8 @@
 partition_key is always that of the object's key, 8 bytes, which is not always the one in the invocation's id.
 """
 
+from collections.abc import Iterator
+
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.promise import PromiseRow
 from restate.runtime.tables import keys, rows
@@ -28,6 +30,10 @@ class Locks:
 
     def delete(self, partition_key: bytes, service: str, key: str) -> None:
         self._view.delete(keys.object_prefix(partition_key, service, key))
+
+    def holders(self) -> Iterator[InvocationId]:
+        """Of every lock there is."""
+        return (rows.decode_invocation_id(raw) for _, raw in self._view.scan(b"", None))
 
 
 class Inbox:

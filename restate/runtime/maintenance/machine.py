@@ -1,0 +1,131 @@
+"""Checks of what the machine gives: ports, descriptors, disk, clock, and whether a server already runs on the data."""
+
+import fcntl
+import os
+import resource
+import shutil
+import statistics
+import struct
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from restate.runtime.config import Address
+from restate.runtime.maintenance.finding import Finding
+from restate.runtime.net.listener import bind
+
+FEW_DESCRIPTORS = 4096
+TOO_FEW_DESCRIPTORS = 256
+LITTLE_SPACE_BYTES = 1 << 30
+TOO_LITTLE_SPACE_BYTES = 64 << 20
+SLOW_SYNC_S = 0.02
+AHEAD_MS = 2_000
+_PROBES = 20
+_PROBE = b"\0" * 4096
+_FLOCK = struct.Struct("hhqqi")  # of 64-bit Linux: type, whence, start, length, process
+
+
+def descriptors(soft_limit: int | None = None) -> Finding:
+    """soft_limit: None for the one of this process."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if soft_limit is None else soft_limit
+    hint = "raise it: ulimit -n 65536, or LimitNOFILE=65536 in a systemd unit"
+    text = f"{limit} may be open at a time; each connection and attempt needs one"
+    if limit < TOO_FEW_DESCRIPTORS:
+        return Finding("problem", "descriptors", text, hint)
+    return (
+        Finding("warning", "descriptors", text, hint)
+        if limit < FEW_DESCRIPTORS
+        else Finding("ok", "descriptors", text)
+    )
+
+
+def ports(addresses: Mapping[str, Address], running: bool) -> list[Finding]:
+    """Whether a server could listen. running: a server has the data, so its ports are in use as they should be."""
+    if running:
+        return [Finding("ok", "ports", "not tried: the running server has them")]
+    return [_port(name, address) for name, address in addresses.items()]
+
+
+def _port(name: str, address: Address) -> Finding:
+    try:
+        bind(address.ip, address.port).close()
+    except OSError as error:
+        return Finding(
+            "problem",
+            f"port {name}",
+            f"cannot listen on {address}: {error.strerror or error} (RT0004)",
+            f"stop the program that uses it, or set {name}.bind_address",
+        )
+    return Finding("ok", f"port {name}", f"{address} is free")
+
+
+def disk(base_dir: Path) -> list[Finding]:
+    """Space, permission and the time of a flush, where the data is or would be."""
+    folder = base_dir
+    while not folder.exists():
+        folder = folder.parent
+    return [_space(folder), _sync(folder)]
+
+
+def _space(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    text = f"{free / (1 << 30):.1f} GiB are free at {folder}"
+    hint = "free some space, or set base_dir: the server stops when it cannot write"
+    if free < TOO_LITTLE_SPACE_BYTES:
+        return Finding("problem", "disk space", text, hint)
+    return (
+        Finding("warning", "disk space", text, hint)
+        if free < LITTLE_SPACE_BYTES
+        else Finding("ok", "disk space", text)
+    )
+
+
+def _sync(folder: Path) -> Finding:
+    path = folder / f".doctor-{os.getpid()}"
+    times = []
+    try:
+        with path.open("wb", buffering=0) as file:
+            for _ in range(_PROBES):
+                started = time.perf_counter()
+                file.write(_PROBE)
+                os.fdatasync(file.fileno())
+                times.append(time.perf_counter() - started)
+    except OSError as error:
+        return Finding(
+            "problem",
+            "disk",
+            f"cannot write to {folder}: {error.strerror}",
+            "correct its permissions, or set base_dir",
+        )
+    finally:
+        path.unlink(missing_ok=True)
+    median = statistics.median(times)
+    text = f"a flush takes {median * 1000:.1f} ms; every answer waits for one"
+    if median > SLOW_SYNC_S:
+        return Finding("warning", "disk flush", text, "put base_dir on a local SSD")
+    return Finding("ok", "disk flush", text)
+
+
+def clock(base_dir: Path, now_ms: int) -> Finding:
+    """now_ms: of the machine. The data must not be from the future: timers would fire late."""
+    files = [path for path in (base_dir / "db").glob("*") if path.is_file()]
+    newest_ms = max((path.stat().st_mtime_ns // 1_000_000 for path in files), default=0)
+    if newest_ms > now_ms + AHEAD_MS:
+        return Finding(
+            "warning",
+            "clock",
+            f"the data was written {(newest_ms - now_ms) / 1000:.0f} s in the future of this machine's clock",
+            "set the clock, by NTP for one; timers wait until it has caught up",
+        )
+    return Finding("ok", "clock", "not behind the data")
+
+
+def holder(base_dir: Path) -> int | None:
+    """The process that has the database open, None if there is none. It is only asked for; the lock is not taken."""
+    try:
+        with (base_dir / "db" / "LOCK").open("rb+") as file:
+            asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _, _, _, process = _FLOCK.unpack(fcntl.fcntl(file.fileno(), fcntl.F_GETLK, asked))
+    except OSError:
+        return None
+    return None if kind == fcntl.F_UNLCK else int(process)
