@@ -6,12 +6,15 @@ from restate.runtime.query.worker import tables
 from restate.runtime.query.worker.chunks import ListSource
 from restate.runtime.query.worker.live_columns import LiveAttempts
 from restate.runtime.query.worker.scan import Source
+from restate.runtime.query.worker.tables_idempotency import Idempotency
 from restate.runtime.query.worker.tables_invocations import (
     SYS_INVOCATION,
     SYS_INVOCATION_STATUS,
     SYS_STATUS,
     Invocations,
 )
+from restate.runtime.query.worker.tables_objects import InboxRows, LockRows, PromiseRows, StateRows
+from restate.runtime.query.worker.tables_schema import deployments, services
 from restate.runtime.query.worker.world import World
 
 
@@ -22,4 +25,11 @@ def all_sources(world: World) -> Mapping[str, Source]:
     sources["sys_invocation_status"] = Invocations(SYS_INVOCATION_STATUS, world)
     sources["sys_status"] = Invocations(SYS_STATUS, world)
     sources["sys_invocation_state"] = LiveAttempts(world)
+    sources["sys_inbox"] = InboxRows(world)
+    sources["sys_keyed_service_status"] = LockRows(world)
+    sources["state"] = StateRows(world)
+    sources["sys_promise"] = PromiseRows(world)
+    sources["sys_idempotency"] = Idempotency(world)
+    sources["sys_service"] = services(world)
+    sources["sys_deployment"] = deployments(world)
     return sources

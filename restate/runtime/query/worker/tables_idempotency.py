@@ -1,0 +1,54 @@
+"""`sys_idempotency`: which invocation an idempotency key leads to."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from restate.runtime.model.ids import InvocationId, format_invocation_id
+from restate.runtime.model.invocation import InvocationRecord
+from restate.runtime.query.worker import tables
+from restate.runtime.query.worker.chunks import RowChunk
+from restate.runtime.query.worker.invocation_columns import target_key
+from restate.runtime.query.worker.scan import Chunk, Wanted
+from restate.runtime.query.worker.tables_invocations import service_prefixes
+from restate.runtime.query.worker.world import World
+from restate.runtime.tables import keys, rows
+
+_Row = tuple[InvocationId, InvocationRecord]
+
+_GETTERS: Mapping[str, Callable[[_Row], Any]] = {
+    "partition_key": lambda row: int.from_bytes(row[0][:8], "big"),
+    "service_name": lambda row: row[1].target.service,
+    "service_key": lambda row: target_key(row[1].target),
+    "service_handler": lambda row: row[1].target.handler,
+    "idempotency_key": lambda row: row[1].idempotency_key,
+    "invocation_id": lambda row: format_invocation_id(row[0]),
+}
+
+
+class Idempotency:
+    """The source: the invocations that have such a key."""
+
+    schema = tables.BY_NAME["sys_idempotency"].schema
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def chunks(self, wanted: Wanted, sizes: Iterator[int]) -> Iterator[Chunk]:
+        for chunk in self._records(wanted, sizes):
+            decoded = [(key, rows.INVOCATION.decode(raw)) for key, raw in chunk]
+            yield RowChunk(
+                self.schema, _GETTERS, [row for row in decoded if row[1].idempotency_key is not None]
+            )
+
+    def _records(self, wanted: Wanted, sizes: Iterator[int]) -> Iterator[list[tuple[InvocationId, bytes]]]:
+        store = self._world.store
+        services = wanted.allowed.get("service_name")
+        if services is None:
+            for chunk in store.chunks(keys.INV, b"", sizes):
+                yield [(InvocationId(key), raw) for key, raw in chunk]
+            return
+        for prefix in service_prefixes(services, None):
+            for chunk in store.chunks(keys.INV_SVC, prefix, sizes):
+                ids = [InvocationId(key[-24:]) for key, _ in chunk]
+                found = zip(ids, store.get_many(keys.INV, ids), strict=True)
+                yield [(key, raw) for key, raw in found if raw is not None]

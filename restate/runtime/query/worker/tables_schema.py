@@ -1,0 +1,49 @@
+"""`sys_service` and `sys_deployment`, out of the stored schema."""
+
+from restate.runtime.model.target import Generation
+from restate.runtime.query.worker import tables
+from restate.runtime.query.worker.chunks import ListSource
+from restate.runtime.query.worker.invocation_columns import instance_type, service_type
+from restate.runtime.query.worker.world import World
+from restate.runtime.schema.deployment import Deployment, Service
+
+
+def services(world: World) -> ListSource[Service]:
+    """The latest revision of each."""
+    return ListSource(
+        tables.BY_NAME["sys_service"].schema,
+        {
+            "name": lambda service: service.name,
+            "revision": lambda service: service.revision,
+            "public": lambda service: service.public,
+            "ty": lambda service: service_type(service.type),
+            "deployment_id": lambda service: service.deployment_id,
+            "instance_type": lambda service: instance_type(service.type),
+        },
+        lambda: world.registry.services(),
+    )
+
+
+def deployments(world: World) -> ListSource[Deployment]:
+    """Those of the classic generation have no protocol versions to show."""
+    return ListSource(
+        tables.BY_NAME["sys_deployment"].schema,
+        {
+            "id": lambda deployment: deployment.id,
+            "ty": lambda deployment: "lambda" if deployment.uri.startswith("arn:") else "http",
+            "endpoint": lambda deployment: deployment.uri,
+            "created_at": lambda deployment: deployment.created_ms,
+            "min_service_protocol_version": lambda deployment: (
+                deployment.min_protocol_version if _modern(deployment) else None
+            ),
+            "max_service_protocol_version": lambda deployment: (
+                deployment.max_protocol_version if _modern(deployment) else None
+            ),
+            "services": lambda deployment: [service.name for service in deployment.services],
+        },
+        lambda: sorted(world.registry.deployments.values(), key=lambda deployment: deployment.id),
+    )
+
+
+def _modern(deployment: Deployment) -> bool:
+    return deployment.generation is Generation.MODERN
