@@ -83,6 +83,11 @@ NAMES = frozenset(_REFUSALS)
 _ACCEPTED = (AdminOutcome.DONE, AdminOutcome.ACCEPTED)
 
 
+def refusal_statuses(name: str) -> set[int]:
+    """Those that the operation may be refused with."""
+    return {_NOT_FOUND[0], 400, *(status for status, _ in _REFUSALS[name].values())}
+
+
 @attrs.frozen
 class Options:
     """deployment: `keep`, `latest` or an id; resume and restart. last_index: of the journal rows that are kept; restart."""

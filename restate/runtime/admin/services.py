@@ -10,6 +10,7 @@ from restate.runtime.admin.body import Duration, read_body
 from restate.runtime.admin.changes import store
 from restate.runtime.admin.errors import Refusal
 from restate.runtime.admin.models import HandlerList, MethodList, ServiceList, ServiceMetadata
+from restate.runtime.admin.openapi_service import service_document
 from restate.runtime.admin.parts import Parts
 from restate.runtime.admin.views import handler_view, method_view, method_views, service_view
 from restate.runtime.errors import DeploymentError
@@ -56,6 +57,7 @@ def add_service_routes(blueprint: Blueprint, parts: Parts, version: int | None) 
         ("/services/<service>", routes.read),
         ("/services/<service>/handlers", routes.handlers),
         ("/services/<service>/handlers/<handler>", routes.handler),
+        ("/services/<service>/openapi", routes.openapi),
         ("/services/<service>/methods", routes.methods),
         ("/services/<service>/methods/<method>", routes.method),
         ("/services/<service>/descriptors", routes.descriptors),
@@ -103,6 +105,9 @@ class _Routes:
         found = self._find(service)
         entry = self._handler(found, handler)
         return json_response(handler_view(found, entry, self._deployment(found), self._parts.defaults))
+
+    async def openapi(self, service: str) -> Response:
+        return json_response(service_document(self._find(service), self._parts.ingress_url))
 
     async def methods(self, service: str) -> Response:
         return json_response(MethodList(method_views(self._find(service))))
