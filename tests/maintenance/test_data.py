@@ -1,0 +1,57 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restate.runtime.maintenance import data
+from restate.runtime.model.ids import InvocationId
+from restate.runtime.schema.registry import Registry
+from restate.runtime.storage.rocksdb import RocksStore
+from restate.runtime.tables.api import Tables
+
+HOLDER = InvocationId(bytes(24))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[RocksStore]:
+    store = RocksStore.open(tmp_path / "db")
+    yield store
+    store.close()
+
+
+def test_no_data_is_no_problem(tmp_path: Path) -> None:
+    findings, registry = data.check(tmp_path / "db")
+    assert [finding.level for finding in findings] == ["ok"]
+    assert registry.version == Registry.EMPTY.version
+
+
+def test_sound_data_is_counted(store: RocksStore, tmp_path: Path) -> None:
+    tables = Tables(store)
+    tables.state.put(bytes(8), "S", "k", b"name", b"value")
+    store.write(tables.take_writes())
+    findings, _ = data.check(tmp_path / "db")
+    assert [finding.level for finding in findings] == ["ok", "ok", "ok"]
+    assert "1 states" in findings[0].text
+
+
+def test_a_row_that_cannot_be_read_is_a_problem(store: RocksStore, tmp_path: Path) -> None:
+    store.write([("journal", b"x", b"\x01rubbish")])
+    (finding,), _ = data.check(tmp_path / "db")
+    assert finding.level == "problem"
+    assert "journal row" in finding.text
+
+
+def test_a_lock_without_a_living_holder_is_a_problem(store: RocksStore, tmp_path: Path) -> None:
+    tables = Tables(store)
+    tables.locks.put(bytes(8), "S", "k", HOLDER)
+    store.write(tables.take_writes())
+    findings, _ = data.check(tmp_path / "db")
+    assert "1 objects are locked by an invocation that has ended" in [
+        f.text for f in findings if f.level == "problem"
+    ]
+
+
+def test_a_run_entry_without_its_invocation_is_a_problem(store: RocksStore, tmp_path: Path) -> None:
+    store.write([("run", HOLDER, b"\x01" + bytes(8))])
+    findings, _ = data.check(tmp_path / "db")
+    assert [f.subject for f in findings if f.level == "problem"] == ["running"]
