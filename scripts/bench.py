@@ -4,6 +4,7 @@
     .venv/bin/python scripts/bench.py --quick           a short form
     .venv/bin/python scripts/bench.py --only ours --reuse    ours now, the official figures from the last run
     .venv/bin/python scripts/bench.py --parts load --sdk python --clients 64
+    .venv/bin/python scripts/bench.py sql               queries over a million retained invocations
 
 Needs wrk (Debian package), Node for the TypeScript services and the official server. Nothing else should run on
 the machine. Figures are kept in .cache/bench/*.json; the table is printed and written to --output.
@@ -24,6 +25,7 @@ import attrs
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import bench_sql  # noqa: E402
 from bench_measure import PARTS, Plan, measure  # noqa: E402
 from bench_report import table  # noqa: E402
 
@@ -34,6 +36,9 @@ _STORE = ROOT / ".cache" / "bench"
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["sql"]:
+        bench_sql.main(sys.argv[2:])
+        return
     options = _options()
     plan = _plan(options)
     _STORE.mkdir(parents=True, exist_ok=True)
