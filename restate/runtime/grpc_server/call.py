@@ -75,7 +75,7 @@ class Call:
         # Entries as they stand on the wire, sent with success and with errors alike.
         self.initial_metadata: Headers = []
         self.trailing_metadata: Headers = []
-        self.reply: bytes | None = None  # of a unary method, in the codec of the call
+        self.reply: bytes | None = None  # the only one, in the codec of the call
         self.failure: RpcError | None = None  # told by send_trailing_metadata
         self._source = source
         self._answer = answer
@@ -130,7 +130,7 @@ class Call:
     # Ours.
 
     async def send_bytes(self, encoded: bytes) -> None:
-        """Send an encoded message. Of a unary method it leaves when the handler has returned.
+        """Send an encoded message. The only one of a method leaves when the handler has returned.
 
         Raises RpcError INTERNAL when it is no such message but must become JSON; ConnectionClosed.
         """
@@ -146,9 +146,9 @@ class Call:
             await self._send(message.SerializeToString())
 
     async def send_initial_metadata(self, *, metadata: Metadata = ()) -> None:
-        """Add to the initial metadata, and send them if the method is a stream."""
+        """Add to the initial metadata, and send them if replies are a stream."""
         self.initial_metadata += _wire_form(metadata)
-        if self.method.streams:
+        if self.method.cardinality.server_streaming:
             await self._start()
 
     async def send_trailing_metadata(
@@ -166,7 +166,7 @@ class Call:
             self.failure = RpcError(Code(status.value), status_message or "", details)
 
     async def _send(self, message: bytes) -> None:
-        if self.method.streams:
+        if self.method.cardinality.server_streaming:
             await self._start()
             await self._answer.message(message)
         elif self.reply is not None:

@@ -23,14 +23,20 @@ class FramedSource:
         self._text = TextReader() if text else None
         self._single = single
         self._waiting: deque[bytes] = deque()  # read ahead
+        self._begun = False  # a message was asked for
         self._ended = False
 
     async def next(self) -> bytes | None:
         if self._waiting:
             return self._waiting.popleft()
+        first = not self._begun
+        self._begun = True
         message = await self._next()
-        if self._single and message is not None and await self._next() is not None:
-            raise RpcError(Code.UNIMPLEMENTED, "expected one message, got more")
+        if first and self._single:
+            if message is None:
+                raise RpcError(Code.UNIMPLEMENTED, "expected one message, got none")
+            if await self._next() is not None:
+                raise RpcError(Code.UNIMPLEMENTED, "expected one message, got more")
         return message
 
     async def read_all(self) -> None:
