@@ -10,23 +10,21 @@ invocation does not run any more are told to come back, and what takes too long 
 was accepted is on disk, and an attempt that was cut is made again at the next start.
 """
 
-import errno
 import importlib
-import json
 import logging
+import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import attrs
 import trio
 
 from restate.runtime.clock import SystemClock, SystemIds
-from restate.runtime.config import Address, Config
-from restate.runtime.errors import PortInUse, RestateError
+from restate.runtime.config import Config
+from restate.runtime.config.apply import configure_log
+from restate.runtime.errors import ConfigError, RestateError
 from restate.runtime.ingress.server import Ingress
 from restate.runtime.invoker.preconditions import Preconditions
 from restate.runtime.invoker.retry import Retries
@@ -36,14 +34,17 @@ from restate.runtime.invoker.task import AttemptTask
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import Status
 from restate.runtime.net.client import Client
-from restate.runtime.net.listener import Drain, Listener, bind, serve
+from restate.runtime.net.listener import Drain, serve
 from restate.runtime.node.control import NodeControl
 from restate.runtime.partition.actions import Performer
 from restate.runtime.partition.handle import Partition
 from restate.runtime.partition.processor import Processor
 from restate.runtime.partition.timers import Timers
+from restate.runtime.ports import Ports, PortsFile, opened_ports
+from restate.runtime.query.pool import Pool
 from restate.runtime.query.postgres import PostgresPort
 from restate.runtime.schema.registry import Registry
+from restate.runtime.service_manager import ServiceManager
 from restate.runtime.storage.api import StorageError, Store
 from restate.runtime.storage.commit import Committer
 from restate.runtime.storage.rocksdb import RocksStore
@@ -54,13 +55,14 @@ from restate.runtime.wiring import (
     client_trust,
     identity,
     listener_limits,
+    live_attempt,
     option_defaults,
+    pool_settings,
+    postgres_options,
     rocks_options,
 )
 
 log = logging.getLogger("restate.app")
-
-PORTS_FILE = "ports.json"
 
 _ATTEMPTS_SHARE = 1 / 6
 """Of the grace period: for attempts that do not suspend when asked, because they are busy or hang."""
@@ -74,39 +76,25 @@ class EndedAtOnce(RestateError):
     """A second signal came while the server drained."""
 
 
-@attrs.frozen
-class Ports:
-    """The four listening sockets."""
+async def run(config: Config, load: Callable[[], Config]) -> None:
+    """Serve until SIGTERM or SIGINT has been answered; a second one raises EndedAtOnce. load: read the configuration
+    again, at SIGHUP.
 
-    node_ctrl: Listener
-    ingress: Listener
-    admin: Listener
-    postgres: Listener
-
-    def numbers(self) -> dict[str, int]:
-        return {name: listener.port for name, listener in attrs.asdict(self, recurse=False).items()}
-
-
-async def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT has been answered; a second one raises EndedAtOnce.
-
-    Raises PortInUse, StorageLocked, StorageFormatError, StorageDamaged or StorageError before anything is served, and
-    StorageError, within groups, when the disk fails later.
+    Raises PortInUse, ConfigError, StorageLocked, StorageFormatError, StorageDamaged or StorageError before anything is
+    served, and StorageError, within groups, when the disk fails later.
     """
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        ports = _bind(config)
+    with (
+        trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals,
+        opened_ports(config, os.environ) as ports,
+        _opened(config) as store,
+    ):
+        # The lock on the database is ours now, and with it the ports file.
+        ports_file = PortsFile(config.base_dir)
+        ports_file.remove()
         try:
-            with _opened(config) as store:
-                # The lock on the database is ours now, and with it the ports file.
-                ports_file = config.base_dir / PORTS_FILE
-                _remove(ports_file)
-                try:
-                    await _Server(config, ports, store).run(signals)
-                finally:
-                    _remove(ports_file)
+            await _Server(config, load, ports, ports_file, store).run(signals)
         finally:
-            for listener in attrs.astuple(ports, recurse=False):
-                listener.close()
+            ports_file.remove()
 
 
 @contextmanager
@@ -122,36 +110,17 @@ def _opened(config: Config) -> Iterator[Store]:
     store.close()
 
 
-def _bind(config: Config) -> Ports:
-    """All four ports, or none. Raises PortInUse."""
-    listeners: list[Listener] = []
-    addresses = {
-        "node_ctrl": config.node_ctrl.bind_address,
-        "ingress": config.ingress.bind_address,
-        "admin": config.admin.bind_address,
-        "postgres": config.postgres.bind_address,
-    }
-    for name, address in addresses.items():
-        try:
-            listeners.append(bind(address.ip, address.port))
-        except OSError as error:
-            for listener in listeners:
-                listener.close()
-            raise _bind_error(name, address, error) from error
-    return Ports(*listeners)
-
-
-def _bind_error(name: str, address: Address, error: OSError) -> PortInUse:
-    reason = "it is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
-    return PortInUse(f"{name}.bind_address: cannot listen on {address}: {reason}")
-
-
 class _Server:
     """One run of the server on bound ports and an open store."""
 
-    def __init__(self, config: Config, ports: Ports, store: Store) -> None:
+    def __init__(
+        self, config: Config, load: Callable[[], Config], ports: Ports, ports_file: PortsFile, store: Store
+    ) -> None:
         self._config = config
+        self._load = load
+        self._manager = ServiceManager(os.environ)
         self._ports = ports
+        self._ports_file = ports_file
         self._store = store
         self._clock = SystemClock()
         self._ids = SystemIds()
@@ -160,6 +129,7 @@ class _Server:
         )
         self._identity = identity(config, self._clock)
         self._defaults = option_defaults(config)
+        self._postgres = postgres_options(config)
         self._partition = Partition(queue_limit=config.engine.queue_limit)
         self._stopping = trio.Event()
         self._admin_ended = trio.Event()
@@ -182,13 +152,31 @@ class _Server:
 
     async def _watch(self, signals: AsyncIterator[int]) -> None:
         async for number in signals:
+            if number == signal.SIGHUP:
+                self._reload()
+                continue
             name = signal.Signals(number).name
             if self._stopping.is_set():
                 raise EndedAtOnce(
                     f"{name} came while draining; what is open was cut and goes on at the next start"
                 )
             log.info("%s: draining, at most %g s", name, self._config.shutdown_grace_period_ms / 1000)
+            self._manager.stopping()
             self._stopping.set()
+
+    def _reload(self) -> None:
+        """Take over what can change while we run: the log."""
+        self._manager.reloading()
+        try:
+            configure_log(self._load())
+        except ConfigError as error:
+            log.error("SIGHUP: everything stays as it was: %s", error)
+        else:
+            log.info("SIGHUP: the log filter and format were read again; other settings need a restart")
+        self._manager.ready(self._status())
+
+    def _status(self) -> str:
+        return ", ".join(f"{name} {listener.port}" for name, listener in self._ports.by_name().items())
 
     async def _start_engine(
         self, storage: trio.Nursery, engine: trio.Nursery, work: trio.Nursery
@@ -227,6 +215,12 @@ class _Server:
         schema = Registry.load(reader.counters.get("schema_version"), reader.schema.scan())
         partition.begin(schema, reader.counters.get("boot"))
         await storage.start(committer.run)
+        self._queries = Pool(
+            pool_settings(config),
+            live=lambda: map(live_attempt, supervisor.statuses()),
+            durable=committer.barrier,
+        )
+        await engine.start(self._queries.run)
         await engine.start(client.run)
         await engine.start(processor.run)
         engine.start_soon(timers.run)
@@ -243,10 +237,12 @@ class _Server:
             await engine.start(
                 partial(serve, listener, handler, limits=limits, name=name, nursery=work, drain=drain)
             )
-        engine.start_soon(PostgresPort(self._ports.postgres).run, drain)
+        engine.start_soon(PostgresPort(self._ports.postgres, self._queries, self._postgres).run, drain)
         self._partition.ready.set()
-        _write_ports(self._config.base_dir / PORTS_FILE, self._ports.numbers())
-        for name, listener in attrs.asdict(self._ports, recurse=False).items():
+        self._ports_file.write(self._ports)
+        self._manager.ready(self._status())
+        engine.start_soon(self._manager.watch)
+        for name, listener in self._ports.by_name().items():
             host, port = listener.address
             log.info("%s listening on %s:%d", name, host, port)
         engine.start_soon(self._admin)
@@ -267,6 +263,7 @@ class _Server:
                 ingress_port=self._ports.ingress.port,
                 shutdown=self._stopping,
                 defaults=self._defaults,
+                queries=self._queries,
                 is_live=self._is_live,
                 service_of=self._service_of,
             )
@@ -322,21 +319,3 @@ def _import_admin() -> tuple[Any, Any]:
         importlib.import_module("restate.runtime.admin.server"),
         importlib.import_module("restate.runtime.discovery.handle"),
     )
-
-
-def _write_ports(path: Path, numbers: dict[str, int]) -> None:
-    """Whole or not at all: others poll for this file. Raises StorageError."""
-    partial_path = path.with_suffix(".tmp")
-    try:
-        partial_path.write_text(json.dumps(numbers) + "\n")
-        partial_path.replace(path)
-    except OSError as error:
-        raise StorageError(f"cannot write '{path}': {error}") from error
-
-
-def _remove(ports_file: Path) -> None:
-    """Raises StorageError."""
-    try:
-        ports_file.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(f"cannot remove '{ports_file}': {error}") from error
