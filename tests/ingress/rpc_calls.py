@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import attrs
+from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from restate.runtime.rpc.frames import frame
@@ -73,8 +74,6 @@ async def _connect(
     reply_class: type[Message],
     headers: dict[str, str],
 ) -> Outcome:
-    from google.protobuf import json_format
-
     json_codec = protocol == "connect-json"
     body = json_format.MessageToJson(message).encode() if json_codec else message.SerializeToString()
     kind = "application/json" if json_codec else "application/proto"
@@ -94,7 +93,7 @@ async def stream(
     """A streaming call whose messages are all sent at once; returns when it has ended."""
     body = b"".join(frame(message.SerializeToString()) for message in messages)
     return await port.ask(
-        "POST", path, body, http_version="2", answer=answer, content_type=f"application/{protocol}"
+        "POST", path, body, answer, http_version="2", content_type=f"application/{protocol}"
     )
 
 
@@ -110,6 +109,4 @@ def replies(answer: Answer, reply_class: type[Message]) -> list[Any]:
 
 
 def as_json(message: Message) -> Any:
-    from google.protobuf import json_format
-
     return json.loads(json_format.MessageToJson(message))

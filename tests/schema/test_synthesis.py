@@ -1,5 +1,6 @@
 """The contracts that are made for modern services."""
 
+import json
 from typing import Any
 
 import pytest
@@ -80,9 +81,22 @@ def test_documentation_and_schemas_stand_in_comments() -> None:
     found = comments(file)
     assert found[6, 0] == " Counts.\n"
     assert found[6, 0, 2, 0] == (
-        " Adds.\n Always.\n One call at a time per key.\n JSON schema of request:\n {\n"
-        '   "type": "integer"\n }\n JSON schema of response:\n not json\n'
+        " Adds.\n Always.\n One call at a time per key.\n"
+        ' JSON schema of request: {"type": "integer"}\n JSON schema of response: not json\n'
     )
+
+
+def test_long_schemas_have_many_lines_and_those_that_allow_everything_none() -> None:
+    schema = json.dumps({"type": "object", "required": ["x" * 80]}).encode()
+    add = Handler(
+        "add",
+        HandlerType.PLAIN,
+        input=InputRule("application/json", json_schema=schema),
+        output=OutputRule(json_schema=b"true"),
+    )
+    text = comments(synthesize(service("S", ServiceType.SERVICE, add)))[6, 0, 2, 0]
+    assert text.startswith(' JSON schema of request: {\n   "type": "object",\n')
+    assert "response" not in text
 
 
 def test_a_comment_belongs_to_its_method_although_others_are_left_out() -> None:

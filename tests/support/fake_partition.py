@@ -155,9 +155,10 @@ class Port:
         method: str,
         target: str,
         body: bytes | Sequence[bytes] | None = None,
+        answer: Answer | None = None,
+        /,
         *,
         http_version: str = "1.1",
-        answer: Answer | None = None,
         **headers: str,
     ) -> Answer:
         """Header names with `_` for `-`. body: a sequence of pieces comes without a declared length.

@@ -26,6 +26,7 @@ _REQUEST = f".{synth_pb2.RpcRequest.DESCRIPTOR.full_name}"
 _RESPONSE = f".{synth_pb2.RpcResponse.DESCRIPTOR.full_name}"
 _SERVICE_PATH = (6, 0)  # FileDescriptorProto.service[0]
 _METHOD_FIELD = 2  # ServiceDescriptorProto.method
+_LONGEST_LINE = 80  # characters of a JSON schema
 _RUNS = {
     HandlerType.EXCLUSIVE: "One call at a time per key.",
     HandlerType.SHARED: "Any number of calls at a time; reads state.",
@@ -92,12 +93,18 @@ def _of_handler(handler: Handler) -> Iterator[str]:
 
 
 def _schema(field: str, schema: bytes | None) -> Iterator[str]:
-    """JSON schema, as the service wrote it."""
+    """JSON schema; one that allows everything tells nothing."""
     if schema is None:
         return
-    yield f"JSON schema of {field}:"
     try:
-        text = json.dumps(json.loads(schema), indent=2, ensure_ascii=False)
+        value = json.loads(schema)
+        text = json.dumps(value, ensure_ascii=False)
+        if len(text) > _LONGEST_LINE:
+            text = json.dumps(value, ensure_ascii=False, indent=2)
     except (ValueError, RecursionError):
-        text = schema.decode("utf-8", "replace")
-    yield from text.splitlines()
+        value, text = None, schema.decode("utf-8", "replace")
+    if value in (True, {}):
+        return
+    first, *more = text.splitlines() or [""]
+    yield f"JSON schema of {field}: {first}"
+    yield from more
