@@ -1,0 +1,18 @@
+"""Arrays inside of SQLite: PostgreSQL's own text, `{a,"b c",NULL}`."""
+
+from collections.abc import Sequence
+
+from restate.runtime.query.worker.parameters import parse_array
+from restate.runtime.query.worker.postgres_text import element_text
+
+
+def array_text(items: Sequence[object]) -> str:
+    return "{" + ",".join("NULL" if item is None else element_text(str(item)) for item in items) + "}"
+
+
+def items(array: object) -> list[str | None]:
+    """Also of an int2vector or oidvector, which is written `1 2 3`."""
+    text = str(array)
+    if not text.startswith("{"):
+        return list(text.split())
+    return parse_array(text)
