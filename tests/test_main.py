@@ -24,7 +24,7 @@ def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 def end(monkeypatch: pytest.MonkeyPatch, error: BaseException | None) -> int:
     """The exit status of a server that ends with this error."""
 
-    def serve(_config: object) -> None:
+    def serve(_config: object, _load: object) -> None:
         if error is not None:
             raise error
 
@@ -96,7 +96,7 @@ def test_a_configuration_that_cannot_be_used_is_one_line(capsys: pytest.CaptureF
 def test_the_configuration_in_effect_is_printed_without_starting(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "_serve", lambda _config: pytest.fail("it started"))
+    monkeypatch.setattr(command, "_serve", lambda *_: pytest.fail("it started"))
     assert command.main(["--print-config", "--base-dir", "elsewhere"]) == 0
     assert "elsewhere" in capsys.readouterr().out
 

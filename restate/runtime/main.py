@@ -5,14 +5,14 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from restate.runtime.config import Config, load
+from restate.runtime.config.apply import configure_log
 from restate.runtime.config.arguments import Arguments, parse_arguments
 from restate.runtime.config.listing import list_config
 from restate.runtime.errors import RestateError
-from restate.runtime.telemetry import log as telemetry
 
 log = logging.getLogger("restate.main")
 
@@ -47,12 +47,16 @@ def _carry_out(arguments: Arguments) -> int:
         describe = schema.print_schema if arguments.command == "config-schema" else schema.example
         print(describe(), end="")
         return 0
-    config = load(arguments.overrides, os.environ, Path.cwd(), arguments.config_file)
+    environ, cwd = dict(os.environ), Path.cwd()
+
+    def read() -> Config:
+        return load(arguments.overrides, environ, cwd, arguments.config_file)
+
+    config = read()
     if arguments.command == "print-config":
         print(list_config(config), end="")
         return 0
-    settings = config.observability.log
-    telemetry.configure(settings.filter, settings.format, ansi=False if settings.disable_ansi_codes else None)
+    configure_log(config)
     match arguments.command:
         case "check-config":
             importlib.import_module("restate.runtime.wiring").check(config)
@@ -62,7 +66,7 @@ def _carry_out(arguments: Arguments) -> int:
         case "doctor":
             return int(importlib.import_module("restate.runtime.doctor").run(config))
         case _:
-            _serve(config)
+            _serve(config, read)
     return 0
 
 
@@ -79,7 +83,7 @@ def _ended(reason: str) -> int:
     return 1
 
 
-def _serve(config: Config) -> None:
+def _serve(config: Config, load: Callable[[], Config]) -> None:
     # Most objects of the imports live as long as the process: looking for garbage among them takes 25 ms of the start,
     # and some of every full collection later.
     gc.disable()
@@ -89,7 +93,7 @@ def _serve(config: Config) -> None:
 
     gc.freeze()
     gc.enable()
-    trio.run(app.run, config)
+    trio.run(app.run, config, load)
 
 
 def _restate_errors(group: BaseExceptionGroup[BaseException]) -> Iterator[RestateError]:

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -42,8 +42,12 @@ def environment(**settings: str) -> dict[str, str]:
 class ServerProcess:
     """A running server. `stderr` has its whole log."""
 
-    def __init__(self, folder: Path, *, shell_prefix: str = "", **settings: str) -> None:
-        """Start it over `folder/data`. shell_prefix: commands for the shell that becomes the server."""
+    def __init__(
+        self, folder: Path, inherit: Sequence[int] = (), /, *, shell_prefix: str = "", **settings: str
+    ) -> None:
+        """Start it over `folder/data`. shell_prefix: commands for the shell that becomes the server. inherit: descriptors
+        that it keeps.
+        """
         self.base_dir = folder / "data"
         self._ports_file = self.base_dir / "ports.json"
         self._log = folder / "server.log"
@@ -58,6 +62,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=log,
                 cwd=folder,
+                pass_fds=inherit,
             )
 
     @property
