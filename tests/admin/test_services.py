@@ -303,3 +303,21 @@ async def test_a_private_service_shows_no_descriptors(admin: Admin) -> None:
     await admin.call("PATCH", "/services/Counter", {"public": False})
     assert (await admin.get("/services/Counter/descriptors"))[0] == 404
     assert (await admin.get("/services/Counter/methods"))[0] == 200
+
+
+async def test_a_list_shows_what_has_changed_since_the_last_one(admin: Admin) -> None:
+    async def listed() -> dict[str, object]:
+        _, body = await admin.get("/services")
+        return {entry["name"]: (entry["public"], entry["inactivity_timeout"]) for entry in body["services"]}
+
+    assert await listed() == {"Counter": (True, "1m"), "Wf": (True, "1m")}
+    await admin.call("PATCH", "/services/Counter", {"public": False})
+    assert await listed() == {"Counter": (False, "1m"), "Wf": (True, "1m")}
+    deployment_id = (await admin.get("/services/Wf"))[1]["deployment_id"]
+    admin.discovery.answers[URI] = announce(
+        service("Counter"), service("Wf"), protocol_type="RequestResponse"
+    )
+    await admin.call("PATCH", f"/deployments/{deployment_id}", {"use_http_11": True})
+    assert await listed() == {"Counter": (False, "0s"), "Wf": (True, "0s")}
+    await admin.call("DELETE", f"/deployments/{deployment_id}?force=true")
+    assert await listed() == {}

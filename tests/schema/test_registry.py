@@ -2,6 +2,8 @@ import pytest
 
 from restate.runtime.model.ids import DeploymentId
 from restate.runtime.model.target import ServiceType
+from restate.runtime.schema import registry as registry_module
+from restate.runtime.schema.deployment import Deployment
 from restate.runtime.schema.registry import Registry
 from restate.runtime.schema.rows import SchemaFormatError, decode_deployment, deployment_key, deployment_row
 from tests.schema.builders import deployment, names, registry, service
@@ -66,3 +68,20 @@ STORED = bytes.fromhex(
 def test_rows_of_the_first_release_are_read() -> None:
     stored = deployment("dp_a", service("S", ServiceType.VIRTUAL_OBJECT, "add"))
     assert decode_deployment(deployment_key(stored.id), STORED) == stored
+
+
+def test_a_change_reads_its_own_row_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = registry(*(deployment(f"dp_{number}", service(f"S{number}")) for number in range(200)))
+    read: list[bytes] = []
+
+    def decode(key: bytes, value: bytes) -> Deployment:
+        read.append(key)
+        return decode_deployment(key, value)
+
+    monkeypatch.setattr(registry_module, "decode_deployment", decode)
+    row = deployment_row(deployment("dp_7", service("S7"), revision=2))
+    after = before.changed(2, (row,))
+    assert read == [row[0]]
+    assert all(
+        after.deployments[name] is before.deployments[name] for name in before.deployments if name != "dp_7"
+    )

@@ -71,10 +71,18 @@ class _Routes:
     def __init__(self, parts: Parts, version: int | None) -> None:
         self._parts = parts
         self._superset = version is None
+        self._shown: dict[str, tuple[Service, ServiceMetadata]] = {}
+        """{name: (service, how it was shown in the last list)}"""
 
     async def list_all(self) -> Response:
-        services = self._parts.partition.schema.services()
-        return json_response(ServiceList([self._view(service) for service in services]))
+        shown: dict[str, tuple[Service, ServiceMetadata]] = {}
+        for service in self._parts.partition.schema.services():
+            known = self._shown.get(service.name)
+            # A service that has not changed is the same object in the next registry.
+            unchanged = known is not None and known[0] is service
+            shown[service.name] = known if known and unchanged else (service, self._view(service))
+        self._shown = shown
+        return json_response(ServiceList([view for _, view in shown.values()]))
 
     async def read(self, service: str) -> Response:
         return json_response(self._view(self._find(service)))

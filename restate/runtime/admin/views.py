@@ -7,6 +7,7 @@ what they do not know. The methods of a modern service are those of its synthesi
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -34,6 +35,9 @@ from restate.runtime.schema.deployment import Deployment, Handler, InputRule, Op
 from restate.runtime.schema.options import Defaults, Effective, effective
 
 Json = dict[str, Any]
+
+_text_of = lru_cache(maxsize=1024)(format_duration)
+"""Durations as text. Lists repeat the same few of them thousands of times."""
 T = TypeVar("T")
 
 _MODERN_TYPES: dict[ServiceType, ServiceKind] = {
@@ -117,18 +121,18 @@ def service_view(
         public=service.public,
         documentation=_given(service.documentation),
         metadata=_given(dict(service.metadata)),
-        idempotency_retention=format_duration(values.idempotency_retention_ms),
+        idempotency_retention=_text_of(values.idempotency_retention_ms),
         workflow_completion_retention=_workflow_retention(service, values),
-        journal_retention=format_duration(journal_ms) if journal_ms else UNSET,
+        journal_retention=_text_of(journal_ms) if journal_ms else UNSET,
         # There is no open stream whose silence could be noticed.
-        inactivity_timeout="0s" if one_way else format_duration(values.inactivity_timeout_ms),
-        abort_timeout=format_duration(values.abort_timeout_ms),
+        inactivity_timeout="0s" if one_way else _text_of(values.inactivity_timeout_ms),
+        abort_timeout=_text_of(values.abort_timeout_ms),
         enable_lazy_state=values.enable_lazy_state,
         retry_policy=RetryPolicyMetadata(
-            initial_interval=format_duration(values.retry.initial_interval_ms),
+            initial_interval=_text_of(values.retry.initial_interval_ms),
             exponentiation_factor=float(values.retry.factor),
             max_attempts=values.retry.max_attempts,
-            max_interval=format_duration(values.retry.max_interval_ms),
+            max_interval=_text_of(values.retry.max_interval_ms),
             on_max_attempts=_ON_MAX_ATTEMPTS[values.retry.on_max_attempts],
         ),
         info=_ineffective(service, service.options, deployment, defaults, "service"),
@@ -231,7 +235,7 @@ def _workflow_retention(service: Service, values: Effective) -> str | UnsetType:
         return UNSET
     own = (handler.options.workflow_retention_ms for handler in service.handlers)
     retention_ms = next((value for value in own if value is not None), values.workflow_retention_ms)
-    return format_duration(retention_ms)
+    return _text_of(retention_ms)
 
 
 def _ineffective(
@@ -242,7 +246,7 @@ def _ineffective(
     timeout_ms = options.inactivity_timeout_ms
     if timeout_ms is not None and deployment.protocol_type == "RequestResponse":
         text = (
-            f"The inactivity_timeout {format_duration(timeout_ms)} has no effect: the {owner} is served in"
+            f"The inactivity_timeout {_text_of(timeout_ms)} has no effect: the {owner} is served in"
             " request-response mode."
         )
         found.append(Info("RT0021", text))
@@ -250,8 +254,8 @@ def _ineffective(
     asked_ms = options.journal_retention_ms
     if asked_ms is not None and maximum_ms is not None and asked_ms > maximum_ms:
         text = (
-            f"The journal_retention {format_duration(asked_ms)} of the {owner} is lowered to the server's maximum,"
-            f" {format_duration(maximum_ms)}."
+            f"The journal_retention {_text_of(asked_ms)} of the {owner} is lowered to the server's maximum,"
+            f" {_text_of(maximum_ms)}."
         )
         found.append(Info("RT0022", text))
     return found or UNSET
@@ -273,7 +277,7 @@ def _schema(text: bytes | None) -> msgspec.Raw | UnsetType:
 
 
 def _duration(value_ms: int | None) -> str | UnsetType:
-    return UNSET if value_ms is None else format_duration(value_ms)
+    return UNSET if value_ms is None else _text_of(value_ms)
 
 
 def _given(value: T | None) -> T | UnsetType:
