@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import attrs
@@ -34,37 +35,84 @@ from restate.runtime.query.pool import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 INT4 = (23, 4)
 TEXT = (25, -1)
 
-_ROWS = re.compile(r"(?:rows|hang after|break \w{5}) (\d+)(?: (\d+))?$")
 _PIECE = 100
+_ROWS = re.compile(r"(?:rows|hang after|break \w{5}) (\d+)(?: (\d+))?")
+_INTEGER = re.compile(r"select (-?\d+)(?: as (\w+))?")
+_TEXT = re.compile(r"select (E?'(?P<quoted>.*)'|\$\$(?P<dollar>.*)\$\$)(?: as (?P<name>\w+))?", re.DOTALL)
+_ECHO = re.compile(r"select (\$\d(?:::text)?(?:, )?)+( as (?P<name>\w+))?")
+_VALUES = re.compile(r"select n from \(values (?P<values>[(), \d]+)\) as t\(n\)")
+_FAIL = re.compile(r"fail (\w{5})(?: (\d+))?")
 
 
-@attrs.define
-class _Plan:
+@attrs.frozen
+class Plan:
+    """values: of the rows, text or int; None in place of rows for the parameters."""
+
     columns: tuple[Column, ...]
     oids: tuple[int, ...] = ()
+    values: Iterable[tuple[int | str, ...]] | None = ()
 
 
-def _plan(sql: str) -> _Plan:
+def plan(sql: str) -> Plan:
     """Raises QueryError."""
-    if match := re.match(r"fail (\w{5})(?: (\d+))?$", sql):
+    if match := _FAIL.fullmatch(sql):
         position = None if match[2] is None else int(match[2])
         raise QueryError(f"failed as it was told: {match[1]}", match[1], position=position, hint="Do not.")
-    if re.match(r"select -?\d+$", sql):
-        return _Plan((Column("value", *INT4),))
-    if sql.startswith("select $1"):
-        count = sql.count("$")
-        return _Plan(tuple(Column(f"p{n + 1}", *TEXT) for n in range(count)), (TEXT[0],) * count)
-    if sql.startswith("select '") or sql == "select pg_catalog.version()":
-        return _Plan((Column("text", *TEXT),))
-    if re.match(r"(rows|hang|break \w{5} |die)", sql):
-        return _Plan((Column("n", *INT4), Column("fill", *TEXT)))
+    if match := _INTEGER.fullmatch(sql):
+        return Plan((Column(match[2] or "value", *INT4),), values=[(int(match[1]),)])
+    if match := _TEXT.fullmatch(sql):
+        text = (match["quoted"] or match["dollar"] or "").replace("\\'", "'").replace("''", "'")
+        return Plan((Column(match["name"] or "text", *TEXT),), values=[(text,)])
+    if match := _ECHO.fullmatch(sql):
+        names = [match["name"]] if match["name"] else [f"p{n}" for n in range(sql.count("$"))]
+        return Plan(tuple(Column(name, *TEXT) for name in names), (TEXT[0],) * len(names), None)
+    if match := _VALUES.fullmatch(sql):
+        return Plan((Column("n", *INT4),), values=[(int(n),) for n in re.findall(r"\d+", match["values"])])
+    match = _ROWS.fullmatch(sql)
+    if match is not None or sql in ("hang", "die"):
+        count, size = (int(match[1]), int(match[2] or 0)) if match else (0, 0)
+        return Plan(
+            (Column("n", *INT4), Column("fill", *TEXT)), values=((n, "x" * size) for n in range(count))
+        )
     table = sql.split()[-1]
-    raise QueryError(f"table 'restate.public.{table}' not found", UNDEFINED_TABLE)
+    message = f"table 'restate.public.{table}' not found"
+    raise QueryError(message, UNDEFINED_TABLE, position=sql.rindex(table) + 1)
+
+
+def rows(sql: str, parameters: Sequence[Parameter], binary: Sequence[bool] | bool) -> Iterator[bytes]:
+    """DataRow messages."""
+    planned = plan(sql)
+    if planned.values is None:
+        yield _row([parameter.value for parameter in parameters])
+        return
+    formats = [binary] * len(planned.columns) if isinstance(binary, bool) else binary
+    for values in planned.values:
+        yield _row([_encoded(value, is_binary) for value, is_binary in zip(values, formats, strict=True)])
+
+
+def _encoded(value: int | str, is_binary: bool) -> bytes:
+    return (
+        value.to_bytes(4, "big", signed=True) if is_binary and isinstance(value, int) else str(value).encode()
+    )
+
+
+def _row(values: list[bytes | None]) -> bytes:
+    body = len(values).to_bytes(2, "big")
+    for value in values:
+        body += b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4, "big") + value
+    return b"D" + (len(body) + 4).to_bytes(4, "big") + body
+
+
+def described(sql: str, oids: Sequence[int]) -> Description:
+    """Raises QueryError."""
+    planned = plan(sql)
+    known = dict(enumerate(oids))
+    return Description(tuple(known.get(n) or oid for n, oid in enumerate(planned.oids)), planned.columns)
 
 
 class _FakeQuery(Query):
@@ -76,18 +124,17 @@ class _FakeQuery(Query):
         binary: Sequence[bool] | bool,
     ) -> None:
         self._sql = statement.sql
-        self.columns = _plan(self._sql).columns
+        self.columns = plan(self._sql).columns
         self._pool = pool
-        self._binary = [binary] * len(self.columns) if isinstance(binary, bool) else list(binary)
-        self._rows = self._values(parameters)
+        self._rows = rows(self._sql, parameters, binary)
 
     async def next(self, max_rows: int | None = None) -> Rows | None:
         await trio.lowlevel.checkpoint()
         self._pool.fetches.append(max_rows)
         most = _PIECE if max_rows is None else min(max_rows, _PIECE)
-        rows = [row for _, row in zip(range(most), self._rows, strict=False)]
-        if rows:
-            return Rows(b"".join(rows), len(rows))
+        piece = list(islice(self._rows, most))
+        if piece:
+            return Rows(b"".join(piece), len(piece))
         if self._sql.startswith("hang"):
             await trio.sleep_forever()
         if self._sql.startswith("break"):
@@ -95,28 +142,6 @@ class _FakeQuery(Query):
         if self._sql == "die":
             raise RuntimeError("died as it was told")
         return None
-
-    def _values(self, parameters: Sequence[Parameter]) -> Iterator[bytes]:
-        if self._sql.startswith("select '"):
-            yield self._row([self._sql[8:-1].encode()])
-        elif self._sql.startswith("select pg_"):
-            yield self._row([b"PostgreSQL 15.0 (fake)"])
-        elif self._sql.startswith("select $"):
-            yield self._row([parameter.value for parameter in parameters])
-        elif self._sql.startswith("select "):
-            yield self._row([self._int(int(self._sql[7:]))])
-        elif match := _ROWS.match(self._sql):
-            for n in range(int(match[1])):
-                yield self._row([self._int(n), b"x" * int(match[2] or 0)])
-
-    def _int(self, value: int) -> bytes:
-        return value.to_bytes(4, "big", signed=True) if self._binary[0] else str(value).encode()
-
-    def _row(self, values: list[bytes | None]) -> bytes:
-        body = len(values).to_bytes(2, "big")
-        for value in values:
-            body += b"\xff\xff\xff\xff" if value is None else len(value).to_bytes(4, "big") + value
-        return b"D" + (len(body) + 4).to_bytes(4, "big") + body
 
 
 class FakePool(Pool):
@@ -134,9 +159,7 @@ class FakePool(Pool):
     ) -> Description:
         await trio.lowlevel.checkpoint()
         self.statements.append(statement)
-        plan = _plan(statement.sql)
-        known = dict(enumerate(parameter_oids))
-        return Description(tuple(known.get(n) or oid for n, oid in enumerate(plan.oids)), plan.columns)
+        return described(statement.sql, parameter_oids)
 
     @asynccontextmanager
     async def open(

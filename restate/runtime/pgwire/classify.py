@@ -104,16 +104,28 @@ def _unsupported(verb: str) -> Refused:
 
 
 def _begin(tokens: Tokens, source: Source) -> Command:
-    return Begin("BEGIN")
+    tokens.skip("work", "transaction")
+    return Begin("BEGIN", _isolation(tokens))
 
 
 def _start(tokens: Tokens, source: Source) -> Command:
     tokens.expect("transaction")
-    return Begin("START TRANSACTION")
+    return Begin("START TRANSACTION", _isolation(tokens))
 
 
 def _commit(tokens: Tokens, source: Source) -> Command:
-    return _unsupported("commit prepared") if tokens.skip("prepared") else Commit()
+    if tokens.skip("prepared"):
+        return _unsupported("commit prepared")
+    _end_of_transaction(tokens)
+    return Commit()
+
+
+def _end_of_transaction(tokens: Tokens) -> None:
+    tokens.skip("work", "transaction")
+    if tokens.skip("and"):
+        tokens.skip("no")
+        tokens.expect("chain")
+    tokens.end()
 
 
 def _rollback(tokens: Tokens, source: Source) -> Command:
@@ -121,6 +133,7 @@ def _rollback(tokens: Tokens, source: Source) -> Command:
         return _unsupported("rollback prepared")
     tokens.skip("work", "transaction")
     if not tokens.skip("to"):
+        _end_of_transaction(tokens)
         return Rollback()
     tokens.skip("savepoint")
     return RollbackTo(tokens.name())
@@ -191,12 +204,18 @@ def _value(tokens: Tokens) -> Token:
 
 def _isolation(tokens: Tokens) -> str | None:
     """The level that the modes of a transaction name, if they do."""
-    words: list[str] = []
+    level = None
     while tokens.next is not None:
-        words.append(tokens.take().value)
-    if words[:2] != ["isolation", "level"]:
-        return None
-    return " ".join(words[2:4] if words[2:3] in (["read"], ["repeatable"]) else words[2:3])
+        if tokens.skip("isolation"):
+            tokens.expect("level")
+            first = tokens.expect("serializable", "repeatable", "read")
+            rest = {"repeatable": ("read",), "read": ("committed", "uncommitted")}.get(first)
+            level = first if rest is None else f"{first} {tokens.expect(*rest)}"
+        elif tokens.skip("read"):
+            tokens.expect("only", "write")
+        elif not tokens.skip(",", "deferrable", "not"):
+            raise tokens.wrong()
+    return level
 
 
 def _reset(tokens: Tokens, source: Source) -> Command:

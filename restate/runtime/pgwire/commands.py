@@ -18,9 +18,10 @@ class Select:
 
 @attrs.frozen
 class Begin:
-    """tag: BEGIN or START TRANSACTION."""
+    """tag: BEGIN or START TRANSACTION. level: of isolation, None if it is not said."""
 
     tag: str
+    level: str | None
 
 
 @attrs.frozen

@@ -54,7 +54,7 @@ class Reader:
         """NUL-terminated."""
         end = self._body.find(b"\0", self._at)
         if end < 0:
-            raise protocol_violation("invalid string in message: its end is missing")
+            raise protocol_violation("invalid string in message")
         raw, self._at = self._body[self._at : end], end + 1
         try:
             return raw.decode()
@@ -120,12 +120,12 @@ def bind(body: bytes) -> Bind:
     return message
 
 
-def named(body: bytes) -> Named:
-    """Describe or Close."""
+def named(body: bytes, message_name: str) -> Named:
+    """Describe or Close, as the name says."""
     reader = Reader(body)
     kind = reader.take(1)
     if kind not in (b"S", b"P"):
-        raise protocol_violation(f"invalid kind {kind!r} of what a message is about: expected S or P")
+        raise protocol_violation(f"invalid {message_name} message subtype {kind[0]}")
     message = Named(kind == b"S", reader.text())
     reader.end()
     return message

@@ -178,6 +178,8 @@ class Runner:
         match command:
             case Begin():
                 self.warn(self.transaction.begin())
+                level = command.level or self.settings.get("default_transaction_isolation")
+                self.settings.set("transaction_isolation", level, local=True)
                 self.complete(command.tag)
             case Commit() | Rollback():
                 yield from self._end_transaction(command)
@@ -226,15 +228,22 @@ class Runner:
                     self.warn((NO_TRANSACTION, "SET LOCAL can only be used in transaction blocks"))
                 else:
                     self.settings.set(command.name, command.value, local=command.local)
-            case SetIsolation(level=str(level)):
-                self.settings.set("transaction_isolation", level)
-                if command.session:
-                    self.settings.set("default_transaction_isolation", level)
+            case SetIsolation():
+                self._set_isolation(command)
             case Reset(name=None):
                 self.settings.reset_all()
             case Reset(name=str(name)):
                 self.settings.set(name, None)
         self.complete("RESET" if isinstance(command, Reset) else "SET")
+
+    def _set_isolation(self, command: SetIsolation) -> None:
+        """A name that is kept for those who ask: every query sees what there is when it begins."""
+        if command.session and command.level is not None:
+            self.settings.set("default_transaction_isolation", command.level)
+        elif not command.session and not self.settings.is_in_transaction:
+            self.warn((NO_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks"))
+        elif command.level is not None:
+            self.settings.set("transaction_isolation", command.level, local=True)
 
     def _discard(self, scope: Scope) -> Steps:
         if scope is Scope.ALL:

@@ -184,7 +184,7 @@ class Session:
         self.output.extend(sent.BIND_COMPLETE)
 
     def _describe(self, body: bytes) -> None:
-        message = received.named(body)
+        message = received.named(body, "DESCRIBE")
         runner = self._runner
         binary: tuple[bool, ...] | bool = False
         if message.is_statement:
@@ -242,7 +242,7 @@ class Session:
             self._runner.complete(tag)
 
     def _close(self, body: bytes) -> Steps:
-        message = received.named(body)
+        message = received.named(body, "CLOSE")
         if message.is_statement:
             self._runner.statements.remove(message.name)
         else:

@@ -158,6 +158,9 @@ _KNOWN = {
 _REPORTED = tuple(known.name.lower() for known in _KNOWN.values() if known.reported)
 
 
+Snapshot = tuple[dict[str, str], dict[str, str]]
+
+
 class Settings:
     """The values of one session. Names are the same in any case."""
 
@@ -166,31 +169,27 @@ class Settings:
         self._limits = limits
         self._defaults = {name: known.default for name, known in _KNOWN.items()}
         self._defaults["session_authorization"] = user
-        self._values = dict(self._defaults)
-        # Invariant: both are None outside of a transaction.
-        self._before: dict[str, str] | None = None  # what a rollback brings back
-        self._session: dict[str, str] | None = (
-            None  # what a commit leaves, without what was set for the transaction
-        )
+        self._values = self._defaults
+        # Invariant: these dicts are replaced, never changed, so that a snapshot is only a reference.
+        self._session = self._values  # what a commit leaves: without what was set for the transaction alone
+        self.is_in_transaction = False
         self._told: dict[str, str] = {}
 
     def start(self, name: str, value: str) -> None:
         """A value from the start-up message, which is also what RESET goes back to. Raises PgError."""
         self.set(name, value)
-        self._defaults = dict(self._values)
+        self._defaults = self._values
 
     def set(self, name: str, value: str | None, *, local: bool = False) -> None:
         """value: None is the default. local: until the end of the transaction, if there is one. Raises PgError."""
         key = name.lower()
         checked = self._checked(key, name, value)
-        self._put(self._values, key, checked)
-        if self._session is not None and not local:
-            self._put(self._session, key, checked)
+        self._values = _with(self._values, key, checked)
+        if not local or not self.is_in_transaction:
+            self._session = _with(self._session, key, checked)
 
     def reset_all(self) -> None:
-        self._values = dict(self._defaults)
-        if self._session is not None:
-            self._session = dict(self._defaults)
+        self._values = self._session = self._defaults
 
     def show(self, name: str) -> tuple[str, str]:
         """Name and value as they are shown. Raises PgError."""
@@ -212,23 +211,24 @@ class Settings:
         """Names and values as they are shown, in the order of the names."""
         return tuple(self.show(name) for name in sorted(self._values))
 
-    @property
-    def is_in_transaction(self) -> bool:
-        return self._before is not None
+    def snapshot(self) -> Snapshot:
+        """For `restore`, if a transaction or a part of one is undone."""
+        return self._values, self._session
 
     def begin(self) -> None:
-        self._before = dict(self._values)
-        self._session = dict(self._values)
+        self.is_in_transaction = True
 
     def commit(self) -> None:
-        if self._session is not None:
-            self._values = self._session
-        self._before = self._session = None
+        self._values = self._session
+        self.is_in_transaction = False
 
-    def rollback(self) -> None:
-        if self._before is not None:
-            self._values = self._before
-        self._before = self._session = None
+    def restore(self, snapshot: Snapshot) -> None:
+        self._values, self._session = snapshot
+
+    def rollback(self, snapshot: Snapshot) -> None:
+        """snapshot: of the beginning."""
+        self.restore(snapshot)
+        self.commit()
 
     def news(self) -> Iterable[tuple[str, str]]:
         """Reported settings whose values the client does not know yet, as they are shown; it does after this."""
@@ -273,8 +273,8 @@ class Settings:
             )
         return value
 
-    def _put(self, values: dict[str, str], key: str, value: str | None) -> None:
-        if value is None:
-            values.pop(key, None)
-        else:
-            values[key] = value
+
+def _with(values: dict[str, str], key: str, value: str | None) -> dict[str, str]:
+    """A copy with another value, or with none."""
+    rest = {name: each for name, each in values.items() if name != key}
+    return rest if value is None else {**rest, key: value}

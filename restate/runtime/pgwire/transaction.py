@@ -11,7 +11,7 @@ from restate.runtime.pgwire.errors import (
     UNKNOWN_SAVEPOINT,
     PgError,
 )
-from restate.runtime.pgwire.settings import Settings
+from restate.runtime.pgwire.settings import Settings, Snapshot
 
 _MOST_SAVEPOINTS = 1_000
 
@@ -33,6 +33,8 @@ class Transaction:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        # What a rollback brings back; the first one is that of the transaction itself.
+        self._snapshots: list[Snapshot] = []
         self._savepoints: list[str] = []
         self.status = Status.IDLE
 
@@ -58,11 +60,13 @@ class Transaction:
         """An error came."""
         if self.status is Status.ACTIVE:
             self.status = Status.FAILED
+            self._settings.restore(self._snapshots[-1])
 
     def begin(self) -> Notice | None:
         if self.status is Status.ACTIVE:
             return ACTIVE_TRANSACTION, "there is already a transaction in progress"
         self.status = Status.ACTIVE
+        self._snapshots = [self._settings.snapshot()]
         self._settings.begin()
         return None
 
@@ -70,17 +74,18 @@ class Transaction:
         """The tag tells what really happened."""
         if self.status is Status.FAILED:
             return self.rollback()
-        warning = self._end()
-        self._settings.commit()
-        return "COMMIT", warning
+        if self.status is Status.ACTIVE:
+            self._settings.commit()
+        return "COMMIT", self._end()
 
     def rollback(self) -> tuple[str, Notice | None]:
-        warning = self._end()
-        self._settings.rollback()
-        return "ROLLBACK", warning
+        if self.status is not Status.IDLE:
+            self._settings.rollback(self._snapshots[0])
+        return "ROLLBACK", self._end()
 
     def _end(self) -> Notice | None:
         self._savepoints.clear()
+        self._snapshots.clear()
         if self.status is Status.IDLE:
             return NO_TRANSACTION, "there is no transaction in progress"
         self.status = Status.IDLE
@@ -91,14 +96,18 @@ class Transaction:
         if len(self._savepoints) >= _MOST_SAVEPOINTS:
             raise PgError(LIMIT_EXCEEDED, f"too many savepoints: at most {_MOST_SAVEPOINTS}")
         self._savepoints.append(name)
+        self._snapshots.append(self._settings.snapshot())
 
     def release(self, name: str) -> None:
         self.require("RELEASE SAVEPOINT")
-        del self._savepoints[self._index(name) :]
+        index = self._index(name)
+        del self._savepoints[index:], self._snapshots[index + 1 :]
 
     def rollback_to(self, name: str) -> None:
         self.require("ROLLBACK TO SAVEPOINT")
-        del self._savepoints[self._index(name) + 1 :]
+        index = self._index(name)
+        del self._savepoints[index + 1 :], self._snapshots[index + 2 :]
+        self._settings.restore(self._snapshots[-1])
         self.status = Status.ACTIVE
 
     def _index(self, name: str) -> int:
