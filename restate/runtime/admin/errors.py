@@ -36,7 +36,7 @@ async def _refused(error: Refusal) -> Response:
 async def _failed(error: RestateError) -> Response:
     if isinstance(error, Overloaded):
         return error_response(503, error.message)
-    message = error.message if error.hint is None else f"{error.message}. {error.hint}"
+    message = error.message if error.hint is None else f"{error.message.removesuffix('.')}. {error.hint}"
     return error_response(error.http_status, message, error.code)
 
 

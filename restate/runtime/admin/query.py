@@ -93,5 +93,5 @@ async def _answer(pool: QueryPool, statement: Statement, output: Output) -> Resp
 
 def _failed(error: QueryError) -> Response:
     headers = {"Retry-After": str(_RETRY_AFTER_S)} if error.sqlstate == TOO_MANY else None
-    message = error.message if error.hint is None else f"{error.message}. {error.hint}"
+    message = error.message if error.hint is None else f"{error.message.removesuffix('.')}. {error.hint}"
     return json_response({"message": f"Datafusion error: {message}"}, error.http_status, headers)
