@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NoReturn, Protocol
 
+import attrs
 import msgspec
 import pyarrow as pa
 
@@ -22,7 +23,8 @@ from restate.runtime.query import frames
 from restate.runtime.query.errors import QueryError
 from restate.runtime.query.worker import parameters, tables
 from restate.runtime.query.worker.arrow import ArrowStream
-from restate.runtime.query.worker.catalog.engine import Catalog, CatalogResult, CatalogSession
+from restate.runtime.query.worker.catalog.engine import Catalog, CatalogResult
+from restate.runtime.query.worker.catalog.session import CatalogSession
 from restate.runtime.query.worker.json_rows import CLOSING, OPENING, JsonRows
 from restate.runtime.query.worker.postgres_rows import RowEncoder
 from restate.runtime.query.worker.session import Session, column_types
@@ -280,7 +282,7 @@ class _CatalogRows:
             return None
         rows = rows if max_rows is None else rows[:max_rows]
         self._place += len(rows)
-        return CatalogResult(self._result.columns, rows).encode(self._binary), len(rows)
+        return attrs.evolve(self._result, rows=rows).encode(self._binary), len(rows)
 
 
 def _flags(binary: bool | tuple[bool, ...], count: int) -> tuple[bool, ...]:

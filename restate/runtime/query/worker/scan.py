@@ -21,6 +21,7 @@ _MOST_ROWS = 4_096
 _MOST_FILTERED_ROWS = 8_192
 _MOST_COUNTED_ROWS = 32_768
 _INDEX = "\x00row"
+_PLACES = pa.array(range(_MOST_FILTERED_ROWS), pa.int32())
 
 
 class Chunk(Protocol):
@@ -33,6 +34,22 @@ class Chunk(Protocol):
     def take(self, places: list[int]) -> "Chunk":
         """Only the rows at these places."""
         ...
+
+
+@attrs.frozen
+class CountChunk:
+    """Rows of which nothing is asked but how many there are."""
+
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def column(self, name: str) -> pa.Array:
+        raise AssertionError(f"expected rows to be counted only, asked for {name}")
+
+    def take(self, places: list[int]) -> Chunk:
+        return CountChunk(len(places))
 
 
 @attrs.frozen
@@ -123,9 +140,13 @@ class Scan:
             return
         for chunk in self._source.chunks(wanted, self._sizes()):
             self._world.check()
-            rows = chunk if self._condition is None else self._through(chunk, filtered)
-            if len(rows):
-                yield self._batch(rows)
+            if self._condition is None:
+                if len(chunk):
+                    yield self._batch(chunk)
+            else:
+                batch = self._through(chunk, filtered)
+                if batch is not None:
+                    yield batch
 
     def _sizes(self) -> Iterator[int]:
         most = _MOST_ROWS if self._condition is None else _MOST_FILTERED_ROWS
@@ -136,15 +157,23 @@ class Scan:
             yield size
             size = min(size * 2, most)
 
-    def _through(self, chunk: Chunk, filtered: frozenset[str]) -> Chunk:
-        """The rows that the filter lets through."""
-        names = [*filtered, _INDEX]
+    def _through(self, chunk: Chunk, filtered: frozenset[str]) -> pa.RecordBatch | None:
+        """The rows that the filter lets through; None if there are none."""
+        size = len(chunk)
+        if not size:
+            return None
         columns = [chunk.column(name) for name in filtered]
-        columns.append(pa.array(range(len(chunk)), pa.int32()))
+        columns.append(_PLACES[:size] if size <= len(_PLACES) else pa.array(range(size), pa.int32()))
+        names = [*filtered, _INDEX]
         left = pa.RecordBatch.from_arrays(columns, names=names).filter(self._condition)
-        if left.num_rows == len(chunk):
-            return chunk
-        return chunk.take(left.column(_INDEX).to_pylist())
+        if left.num_rows == 0:
+            return None
+        if filtered.issuperset(self._names):
+            # All that is asked for is at hand.
+            return left.select(self._names)
+        if left.num_rows == size:
+            return self._batch(chunk)
+        return self._batch(chunk.take(left.column(_INDEX).to_pylist()))
 
     def _batch(self, rows: Chunk) -> pa.RecordBatch:
         if not self._names:

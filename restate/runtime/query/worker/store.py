@@ -67,10 +67,7 @@ class Secondary:
 
         Raises ReadError, also when not all rows could be read.
         """
-        options = ReadOptions()
-        end = prefix_end(prefix)
-        if end is not None:
-            options.set_iterate_upper_bound(end)
+        options = _bounded(prefix)
         cf = self._tables[table]
         onward = prefix
         try:
@@ -78,15 +75,23 @@ class Secondary:
             while chunk := list(islice(rows, next(sizes))):
                 onward = chunk[-1][0] + b"\x00"
                 yield chunk
-            # The fast iterator ends in silence where a file cannot be read.
-            check = cf.iter(options)
-            check.seek(onward)
-            complete = not check.valid()
-            check.status()
+            _check_end(cf, table, onward, options)
         except Exception as error:
             raise _failed(table, error) from error
-        if not complete:
-            raise ReadError(f"reading table '{table}': expected no rows from {onward.hex()} on, found some")
+
+    def counts(self, table: str, sizes: Iterator[int]) -> Iterator[int]:
+        """How long the chunks of all rows are. Raises ReadError as `chunks` does."""
+        options = _bounded(b"")
+        cf = self._tables[table]
+        onward = b""
+        try:
+            found: Any = cf.keys(read_opt=options)
+            while chunk := list(islice(found, next(sizes))):
+                onward = chunk[-1] + b"\x00"
+                yield len(chunk)
+            _check_end(cf, table, onward, options)
+        except Exception as error:
+            raise _failed(table, error) from error
 
     def _open(self) -> None:
         try:
@@ -114,6 +119,28 @@ class Secondary:
             with suppress(Exception):
                 self._db.close()
             self._db = None
+
+
+def _bounded(prefix: bytes) -> ReadOptions:
+    """For a scan of the keys that start with `prefix`."""
+    options = ReadOptions()
+    end = prefix_end(prefix)
+    if end is not None:
+        options.set_iterate_upper_bound(end)
+    if not prefix:
+        # A scan of everything would push all else out of the cache.
+        options.fill_cache(False)
+    return options
+
+
+def _check_end(cf: Rdict, table: str, onward: bytes, options: ReadOptions) -> None:
+    """The fast iterators end in silence where a file cannot be read. Raises ReadError if rows are left."""
+    check = cf.iter(options)
+    check.seek(onward)
+    complete = not check.valid()
+    check.status()
+    if not complete:
+        raise ReadError(f"expected no rows from {onward.hex()} on, found some")
 
 
 def _options() -> Options:

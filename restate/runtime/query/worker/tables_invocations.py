@@ -17,6 +17,7 @@ from restate.runtime.model.ids import IdError, InvocationId, format_invocation_i
 from restate.runtime.model.invocation import InvocationRecord, Status
 from restate.runtime.query.live import LiveAttempt, failure_text
 from restate.runtime.query.worker import tables
+from restate.runtime.query.worker.id_texts import invocation_texts
 from restate.runtime.query.worker.invocation_columns import (
     CLASSIC_RECORD_COLUMNS,
     RECORD_COLUMNS,
@@ -24,7 +25,7 @@ from restate.runtime.query.worker.invocation_columns import (
     Getter,
 )
 from restate.runtime.query.worker.live_columns import LIVE_COLUMNS
-from restate.runtime.query.worker.scan import Chunk, Wanted
+from restate.runtime.query.worker.scan import Chunk, CountChunk, Wanted
 from restate.runtime.query.worker.store import Row
 from restate.runtime.query.worker.world import World
 from restate.runtime.tables import keys, rows
@@ -78,6 +79,9 @@ class Invocations:
         self._world = world
 
     def chunks(self, wanted: Wanted, sizes: Iterator[int]) -> Iterator[Chunk]:
+        if not wanted.columns and self._kind.statuses is None:
+            yield from map(CountChunk, self._world.store.counts(keys.INV_SVC, sizes))
+            return
         for chunk in self._all(wanted, sizes):
             yield self._shown(chunk)
 
@@ -122,8 +126,7 @@ class Invocations:
     def _by_service(self, prefix: bytes, sizes: Iterator[int]) -> Iterator["InvocationChunk"]:
         for chunk in self._world.store.chunks(keys.INV_SVC, prefix, sizes):
             row_keys, entries = zip(*chunk, strict=True)
-            ids = [key[-_ID_SIZE:] for key in row_keys]
-            yield InvocationChunk(self._kind, self._world, ids, row_keys=row_keys, entries=entries)
+            yield InvocationChunk(self._kind, self._world, None, row_keys=row_keys, entries=entries)
 
 
 class InvocationChunk:
@@ -133,7 +136,7 @@ class InvocationChunk:
         self,
         kind: Kind,
         world: World,
-        ids: Sequence[bytes],
+        ids: Sequence[bytes] | None,
         *,
         row_keys: Sequence[bytes] | None = None,
         entries: Sequence[bytes] | None = None,
@@ -141,7 +144,7 @@ class InvocationChunk:
     ) -> None:
         self._kind = kind
         self._world = world
-        self._ids = ids
+        self._known_ids = ids
         self._row_keys = row_keys
         self._entries = entries
         self._raws = raws
@@ -149,17 +152,26 @@ class InvocationChunk:
         self._columns: dict[str, pa.Array] = {}
 
     def __len__(self) -> int:
-        return len(self._ids)
+        rows = self._known_ids if self._row_keys is None else self._row_keys
+        assert rows is not None, "a chunk has ids, or the keys that end with them"
+        return len(rows)
+
+    @property
+    def _ids(self) -> Sequence[bytes]:
+        """Taken from the row keys only when a column needs them."""
+        if self._known_ids is None:
+            assert self._row_keys is not None, "a chunk has ids, or the keys that end with them"
+            self._known_ids = [key[-_ID_SIZE:] for key in self._row_keys]
+        return self._known_ids
 
     def take(self, places: list[int]) -> "InvocationChunk":
         def at(values: Sequence[Any] | None) -> Sequence[Any] | None:
             return None if values is None else [values[place] for place in places]
 
-        ids = [self._ids[place] for place in places]
         taken = InvocationChunk(
             self._kind,
             self._world,
-            ids,
+            at(self._known_ids),
             row_keys=at(self._row_keys),
             entries=at(self._entries),
             raws=at(self._raws),
@@ -213,7 +225,7 @@ class InvocationChunk:
     # -- columns that are not a matter of one record -------------------------------------------------------------
 
     def id_column(self) -> pa.Array:
-        return pa.array([format_invocation_id(InvocationId(raw)) for raw in self._ids], pa.utf8())
+        return pa.array(invocation_texts(self._ids), pa.utf8())
 
     def partition_keys(self) -> pa.Array:
         return pa.array([int.from_bytes(raw[:8], "big") for raw in self._ids], pa.uint64())
@@ -230,8 +242,9 @@ class InvocationChunk:
         shown = bytearray(stored)
         live = self._world.live
         place = stored.find(Status.INVOKED)
+        ids = self._ids if place >= 0 else ()
         while place >= 0:
-            attempt = live.get(self._ids[place])
+            attempt = live.get(ids[place])
             if attempt is not None:
                 shown[place] = _RUNNING if attempt.in_flight else _BACKING_OFF
             place = stored.find(Status.INVOKED, place + 1)
