@@ -129,7 +129,7 @@ def _bounded(prefix: bytes) -> ReadOptions:
         options.set_iterate_upper_bound(end)
     if not prefix:
         # A scan of everything would push all else out of the cache.
-        options.fill_cache(False)
+        options.fill_cache(False)  # type: ignore[call-arg]  # the stub has a property
     return options
 
 
