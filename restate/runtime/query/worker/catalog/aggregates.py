@@ -39,13 +39,6 @@ class ArrayAgg(_Collected):
         return array_text([row[0] for row in self.ordered()]) if self.rows else None
 
 
-class ArrayOf(ArrayAgg):
-    """`ARRAY(SELECT ...)`: an empty one of no rows."""
-
-    def finalize(self) -> str | None:
-        return super().finalize() or "{}"
-
-
 class StringAgg(_Collected):
     def finalize(self) -> str | None:
         rows = [row for row in self.ordered() if row[0] is not None]

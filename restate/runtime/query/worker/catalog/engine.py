@@ -14,7 +14,7 @@ import attrs
 import pyarrow as pa
 
 from restate.runtime.query.errors import CANCELED, NOT_SUPPORTED, TOO_LARGE, QueryError
-from restate.runtime.query.worker.catalog.aggregates import AGGREGATES, ArrayOf
+from restate.runtime.query.worker.catalog.aggregates import AGGREGATES
 from restate.runtime.query.worker.catalog.content import OWNER_OID, Values, data_tables, rows
 from restate.runtime.query.worker.catalog.encoder import bound, encode_rows
 from restate.runtime.query.worker.catalog.functions import FUNCTIONS, INTERNAL, Function
@@ -165,7 +165,6 @@ class Catalog:
                 self._database.create_function(f"f_{name}", -1, call)
         for name, (kind, _) in AGGREGATES.items():
             self._database.create_aggregate(f"f_{name}", -1, kind)  # type: ignore[arg-type]
-        self._database.create_aggregate("f_array_of", -1, ArrayOf)  # type: ignore[arg-type]
 
     def _refresh(self, reads: Collection[_Key], session: CatalogSession) -> None:
         """Relations that show the session itself are filled when they are asked for."""

@@ -106,8 +106,12 @@ class Expressions(abc.ABC):
         return Typed(f"({operator}{operand.sql})" if operator != "@" else f"abs({operand.sql})", operand.oid)
 
     def _binary(self, node: s.Binary, scope: Scope) -> Typed:
-        left, right = self._pair(node.left, node.right, scope)
         operator = node.operator
+        if "~" in operator:
+            left = self.expression(node.left, scope)
+            right = self._as_type_of(Typed("", oids.TEXT), node.right, scope)
+        else:
+            left, right = self._pair(node.left, node.right, scope)
         match operator:
             case "and" | "or" | "=" | "<>" | "<" | ">" | "<=" | ">=" | "is" | "is not":
                 return Typed(f"({left.sql} {operator.upper()} {right.sql})", oids.BOOL)
@@ -205,7 +209,7 @@ class Expressions(abc.ABC):
         if isinstance(content, s.Select):
             sql, columns = self.select(content, scope, ("item",))
             oid = oids.ARRAYS.get(columns[0].oid, oids.ARRAYS[oids.TEXT])
-            return Typed(f"(SELECT f_array_of('', \"item\") FROM ({sql}))", oid)
+            return Typed(f"ifnull((SELECT f_array_agg('', item) FROM ({sql})), '{{}}')", oid)
         items = [self.expression(item, scope) for item in content]
         oid = oids.ARRAYS.get(first_known(items), oids.ARRAYS[oids.TEXT])
         return Typed(f"f_array({', '.join(item.sql for item in items)})", oid)

@@ -116,7 +116,9 @@ def _array_append(_: Environment, array: object, item: object) -> str:
     return array_text([*(items(array) if array is not None else ()), item])
 
 
-def _array_cat(_: Environment, left: object, right: object) -> str:
+def _array_cat(_: Environment, left: object, right: object) -> object:
+    if left is None or right is None:
+        return right if left is None else left
     return array_text([*items(left), *items(right)])
 
 
@@ -337,6 +339,8 @@ FUNCTIONS: dict[str, Function] = {
     "getpgusername": Function(oids.NAME, lambda env: env.session.user),
     "current_setting": Function(oids.TEXT, _current_setting),
     "set_config": Function(oids.TEXT, lambda _, name, value, local: value),
+    "getdatabaseencoding": _text("UTF8", oids.NAME),
+    "pg_client_encoding": _text("UTF8", oids.NAME),
     "pg_backend_pid": _text(0, oids.INT4),
     "pg_is_in_recovery": _text(0, oids.BOOL),
     "pg_is_wal_replay_paused": _text(0, oids.BOOL),
@@ -492,7 +496,7 @@ FUNCTIONS: dict[str, Function] = {
     "array_position": Function(oids.INT4, _array_position, strict=False),
     "array_remove": Function(None, _array_remove, strict=False),
     "array_append": Function(None, _array_append, strict=False),
-    "array_cat": Function(None, _array_cat),
+    "array_cat": Function(None, _array_cat, strict=False),
     "array_slice": Function(None, _array_slice),
     # Text.
     "concat": Function(oids.TEXT, _concat, strict=False),

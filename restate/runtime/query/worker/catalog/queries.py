@@ -115,7 +115,7 @@ class _Queries(Expressions):
                 self._commons[common.name] = columns
             sql, columns = self.select(common.select, outer, common.columns)
             self._commons[common.name] = columns
-            parts.append(f"{quoted(common.name)}({', '.join(quoted(c.name) for c in columns)}) AS ({sql})")
+            parts.append(f"{quoted(common.name)}({', '.join(c.sql for c in columns)}) AS ({sql})")
         return f"WITH {'RECURSIVE ' if select.recursive else ''}{', '.join(parts)} " if parts else ""
 
     def _order_key(self, key: s.SortKey, body: s.Body, columns: list[Output], scope: Scope) -> str:
@@ -168,9 +168,11 @@ class _Queries(Expressions):
     def _core(self, core: s.Core, scope: Scope, names: tuple[str, ...]) -> tuple[str, list[Output]]:
         sources = [self._source(source, scope) for source in core.sources]
         items = self._items(core.items, scope, sources)
+        named = [*names, *(name for name, _ in items[len(names) :])]
         columns = [
-            Output(name, typed.oid, quoted(name))
-            for (_, typed), name in zip(items, [*names, *(n for n, _ in items[len(names) :])], strict=False)
+            # Columns of one name are told apart by their place.
+            Output(name, typed.oid, quoted(f"{name} {place}" if name in named[:place] else name))
+            for place, ((_, typed), name) in enumerate(zip(items, named, strict=False))
         ]
         listed = ", ".join(
             f"{typed.sql} AS {column.sql}" for (_, typed), column in zip(items, columns, strict=True)
@@ -352,7 +354,7 @@ class _Queries(Expressions):
 
 
 def _qualified(alias: str, columns: list[Output]) -> list[Output]:
-    return [attrs.evolve(column, sql=f"{quoted(alias)}.{quoted(column.name)}") for column in columns]
+    return [attrs.evolve(column, sql=f"{quoted(alias)}.{column.sql}") for column in columns]
 
 
 def _renamed(columns: list[Output], names: tuple[str, ...]) -> list[Output]:

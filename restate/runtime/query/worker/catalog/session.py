@@ -33,6 +33,7 @@ DEFAULT_SETTINGS: Mapping[str, str] = {
     },
     **{"lc_ctype": "C.UTF-8", "lock_timeout": "0", "max_connections": "100", "max_identifier_length": "63"},
     **{
+        "jit": "off",
         "max_index_keys": "32",
         "row_security": "on",
         "search_path": '"$user", public',
