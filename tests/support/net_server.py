@@ -1,6 +1,7 @@
 """A listener under test, and peers that speak to it in raw bytes."""
 
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -69,12 +70,14 @@ class Running:
 
 
 @asynccontextmanager
-async def running(handler: Handler = echo, limits: Limits | None = None) -> AsyncIterator[Running]:
+async def running(
+    handler: Handler = echo, limits: Limits | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Running]:
     """A listener on a free port. At the end its connections are cancelled; nothing may be left of it."""
     async with trio.open_nursery() as work:
         listener = bind("127.0.0.1", 0)
         drain = Drain()
-        await work.start(partial(serve, listener, handler, limits=limits, nursery=work, drain=drain))
+        await work.start(partial(serve, listener, handler, limits=limits, nursery=work, drain=drain, tls=tls))
         yield Running(listener.port, drain, work)
         work.cancel_scope.cancel()
 

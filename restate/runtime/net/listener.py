@@ -12,6 +12,7 @@ import errno
 import ipaddress
 import logging
 import socket
+import ssl
 from socket import socket as Socket
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from restate.runtime.net.h1 import H1Connection
 from restate.runtime.net.h2_server import PREFACE, H2Connection
 from restate.runtime.net.http import ConnectionClosed, Handler, Peer
 from restate.runtime.net.limits import Limits
+from restate.runtime.net.tls import TlsTransport
 from restate.runtime.net.transport import SocketTransport, Transport
 
 __all__ = ["Drain", "Limits", "Listener", "accept", "bind", "serve", "serve_connection"]
@@ -199,9 +201,10 @@ async def serve(
     name: str = "http",
     nursery: trio.Nursery,
     drain: Drain | None = None,
+    tls: ssl.SSLContext | None = None,
     task_status: trio.TaskStatus[Peer] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Accept connections until cancelled or drained; each one is a task of `nursery`.
+    """Accept connections until cancelled or drained; each one is a task of `nursery`. tls: None for plain connections.
 
     The end of this function, for whatever reason, closes the listener and starts the drain, so that `nursery` ends
     by itself once the requests in progress are answered. No connection can end the server: what escapes from one
@@ -217,7 +220,9 @@ async def serve(
             while True:
                 await drain.fewer_than(limits.max_connections)
                 for sock, peer in await accept(listener.socket, limits.max_connections - drain.connections):
-                    transport = SocketTransport(sock, limits.write_timeout)
+                    transport: Transport = SocketTransport(sock, limits.write_timeout)
+                    if tls is not None:
+                        transport = TlsTransport(transport, tls)
                     client = _Client(transport, handler, limits, peer)
                     drain.add(client)
                     nursery.start_soon(
