@@ -39,6 +39,8 @@ CONFORMANCE = ("connectrpc.com/conformance", "v1.0.5")
 CONFORMANCE_PROTOS = tuple(
     f"connectrpc/conformance/v1/{name}.proto" for name in ("config", "server_compat", "service")
 )
+GRPCURL = ("github.com/fullstorydev/grpcurl", "v1.9.4")
+GRPC_PYTHON = ("grpcio==1.85.1", "grpcio-reflection==1.85.1", "grpcio-health-checking==1.85.1")
 H2SPEC = ("github.com/summerwind/h2spec", "v2.2.1+incompatible")
 
 
@@ -143,6 +145,22 @@ def h2spec() -> Path:
         if needed:
             _install_go(go, folder, f"{module}/cmd/h2spec@{release}")
     return folder / "h2spec"
+
+
+def grpcurl() -> Path:
+    """The program that calls gRPC services by reflection."""
+    module, release = GRPCURL
+    folder = CACHE / "go" / "grpcurl"
+    go = _tool("go")
+    with _making(folder, (f"{module}@{release}",)) as needed:
+        if needed:
+            _install_go(go, folder, f"{module}/cmd/grpcurl@{release}")
+    return folder / "grpcurl"
+
+
+def grpc_python() -> Path:
+    """The interpreter of an environment that holds gRPC's own client and nothing of ours."""
+    return _python_folder("grpc-python", GRPC_PYTHON)
 
 
 def _install_go(go: str, folder: Path, package: str) -> None:
