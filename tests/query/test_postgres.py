@@ -230,7 +230,14 @@ async def test_a_broken_handshake_ends_that_connection_alone(start: Start) -> No
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("localhost").configure_cert(server)
     bed = await start(PostgresOptions(tls=server))
-    assert (await bed.talk(pg.SSL_REQUEST, b"no handshake at all"))[:1] == b"S"
+    client = pg.PgClient(await trio.open_tcp_stream("127.0.0.1", bed.number))
+    await client.send(pg.SSL_REQUEST)
+    assert await client.stream.receive_some(1) == b"S"
+    await client.send(b"no handshake at all")
+    with trio.fail_after(5):
+        while await client.stream.receive_some():
+            pass
+    await client.aclose()
     await (await bed.connect()).aclose()
 
 
@@ -325,6 +332,7 @@ async def test_a_cancel_request_ends_a_result_that_its_client_does_not_take(bed:
     await bed.talk(pg.cancel_request(client.process_id, client.secret))
     said = await client.until("Z")
     assert [str(each) for each in said[-2:]] == ["E ERROR 57014", "Z I"]
+    await wait_all_tasks_blocked()
     assert bed.pool.open_queries == 0
     await client.aclose()
 
