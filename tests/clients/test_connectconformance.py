@@ -22,25 +22,40 @@ features:
   protocols: [PROTOCOL_CONNECT, PROTOCOL_GRPC, PROTOCOL_GRPC_WEB]
   codecs: [CODEC_PROTO, CODEC_JSON]
   compressions: [COMPRESSION_IDENTITY, COMPRESSION_GZIP]
-  stream_types: [STREAM_TYPE_UNARY]
+  stream_types:
+    - STREAM_TYPE_UNARY
+    - STREAM_TYPE_CLIENT_STREAM
+    - STREAM_TYPE_SERVER_STREAM
+    - STREAM_TYPE_HALF_DUPLEX_BIDI_STREAM
+    - STREAM_TYPE_FULL_DUPLEX_BIDI_STREAM
   supports_tls: false
+# Streams of the built-in services are served over gRPC and gRPC-Web, and over the latter half duplex as browsers have it.
+exclude_cases:
+  - {protocol: PROTOCOL_CONNECT, stream_type: STREAM_TYPE_CLIENT_STREAM}
+  - {protocol: PROTOCOL_CONNECT, stream_type: STREAM_TYPE_SERVER_STREAM}
+  - {protocol: PROTOCOL_CONNECT, stream_type: STREAM_TYPE_HALF_DUPLEX_BIDI_STREAM}
+  - {protocol: PROTOCOL_CONNECT, stream_type: STREAM_TYPE_FULL_DUPLEX_BIDI_STREAM}
+  - {protocol: PROTOCOL_GRPC_WEB, stream_type: STREAM_TYPE_FULL_DUPLEX_BIDI_STREAM}
 """
 
-KNOWN_FAILING: tuple[tuple[str, str], ...] = ()
-"""(pattern of the suite, reason). The suite fails, too, when one of these passes."""
+KNOWN_FAILING = (
+    # Over gRPC-Web the requests of a stream are read whole before they are answered: the limit holds for their sum.
+    "Server Message Size/*/Protocol:PROTOCOL_GRPC_WEB/**/all-requests-equal-to-server-limit",
+)
+"""Patterns of the suite. It fails, too, when one of these cases passes. No unary case is among them."""
 
 _PATIENCE = 120  # seconds
-_FEWEST = 700  # cases in this configuration
+_FEWEST = 1400  # cases in this configuration
 
 
-def test_every_case_of_a_unary_server_passes(tmp_path: Path) -> None:
+def test_every_case_but_the_known_ones_passes(tmp_path: Path) -> None:
     try:
         program, descriptors = conformance()
     except MissingToolError as error:
         pytest.skip(str(error))
     config = tmp_path / "conformance.yaml"
     config.write_text(CONFIG)
-    known = [part for pattern, _ in KNOWN_FAILING for part in ("--known-failing", pattern)]
+    known = [part for pattern in KNOWN_FAILING for part in ("--known-failing", pattern)]
     server = [sys.executable, "-m", "tests.support.conformance_server", str(descriptors)]
     done = subprocess.run(
         [str(program), "--mode", "server", "--conf", str(config), *known, "--", *server],

@@ -61,3 +61,17 @@ async def test_a_long_message_is_put_together() -> None:
         assert answer.body == framed(text)
         answer = await ask(peer, "Unary", frame(b"x" * 200_001))
         assert answer.trailers[b"grpc-status"] == b"8"
+
+
+async def test_both_sides_of_a_stream_take_turns() -> None:
+    async with serving() as (listener, _), await listener.connect_h2() as peer:
+        stream = peer.begin(b"POST", b"/test.Echo/Chat", GRPC, end=False)
+        answer = peer.answers[stream]
+        for text in ("a", "b"):
+            await peer.send_body(stream, framed(text), end=False)
+            await peer.until(lambda text=text: bool(answer.body.endswith(framed(f"<{text}>"))))  # type: ignore[misc]
+        peer.h2.end_stream(stream)
+        await peer.flush()
+        await peer.answer(stream)
+    assert answer.body == framed("<a>", "<b>")
+    assert answer.trailers == {b"grpc-status": b"0"}

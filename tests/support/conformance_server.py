@@ -107,27 +107,29 @@ class Service:
 
     async def _bidi_stream(self, call: Call) -> None:
         definition: Any = None
+        full_duplex = False
         unreported: list[Any] = []  # requests that no reply has told about
         sent = 0
         async for request in call:
             unreported.append(request)
             if definition is None:
-                definition = request.response_definition
+                definition, full_duplex = request.response_definition, request.full_duplex
                 self._metadata(call, definition)
                 if request.HasField("response_definition"):
                     await call.send_initial_metadata()
-            if request.full_duplex and sent < len(definition.response_data):
+            if full_duplex:
+                if sent == len(definition.response_data):
+                    break
                 await self._send_piece(call, definition, definition.response_data[sent], unreported)
                 sent += 1
                 unreported = []
         if definition is None:
             return
-        full = sent > 0
         for data in definition.response_data[sent:]:
             await self._send_piece(call, definition, data, unreported)
             unreported = []
             sent += 1
-        self._end(call, definition, unreported if not full else [], sent)
+        self._end(call, definition, unreported, sent)
 
     async def _send_piece(self, call: Call, definition: Any, data: bytes, requests: list[Any]) -> None:
         await trio.sleep(definition.response_delay_ms / 1000)
