@@ -24,8 +24,8 @@ from restate.runtime.query.worker.catalog.scope import quoted
 from restate.runtime.query.worker.catalog.session import CatalogSession, Environment
 from restate.runtime.query.worker.oids import size_of
 
-_TIMEOUT_S = 0.2
-"""Longer than any statement a client sends takes by far; a wrong join must not hold the worker."""
+_TIMEOUT_S = 0.5
+"""Of processor time; longer than any statement a client sends takes by far. A wrong join must not hold the worker."""
 _MOST_ROWS = 100_000
 _STEPS_BETWEEN_CHECKS = 1000
 _CACHED_STATEMENTS = 256
@@ -112,7 +112,7 @@ class Catalog:
         return translation
 
     def _rows(self, translation: Translation, values: list[object]) -> list[tuple[object, ...]]:
-        self._deadline = time.monotonic() + _TIMEOUT_S
+        self._deadline = time.thread_time() + _TIMEOUT_S
         try:
             found = self._database.execute(translation.sql, values).fetchmany(_MOST_ROWS + 1)
         except sqlite3.OperationalError as error:
@@ -130,7 +130,7 @@ class Catalog:
         return found
 
     def _is_late(self) -> int:
-        return int(time.monotonic() > self._deadline > 0)
+        return int(time.thread_time() > self._deadline > 0)
 
     # The database.
 
@@ -175,7 +175,10 @@ class Catalog:
 
 
 def _translate(sql: str, parameter_oids: tuple[int, ...], *, data_tables: frozenset[str]) -> Translation:
-    return translate(sql, parameter_oids, data_tables)
+    try:
+        return translate(sql, parameter_oids, data_tables)
+    except RecursionError as error:
+        raise QueryError("the statement is nested too deeply for a catalog query", "54001") from error
 
 
 def _columns(translation: Translation) -> tuple[CatalogColumn, ...]:

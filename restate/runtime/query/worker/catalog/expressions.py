@@ -20,7 +20,7 @@ _REGS = {oids.REGCLASS: "regclass", oids.REGTYPE: "regtype", _NAMESPACE: "regnam
 """Types that stand for a number and are written as a name; {oid: the function that makes it of the name}."""
 _NAMED_BY_TEXT = frozenset({24, 2202, 2203, 2204})
 """regproc and its like, which we store by name."""
-_FUNCTION_NAMES = {"current_database": "current_catalog"}
+
 _SERIES = frozenset({"unnest", "generate_series", "generate_subscripts"})
 
 

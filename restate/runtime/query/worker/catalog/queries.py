@@ -10,12 +10,10 @@ import attrs
 from restate.runtime.query.errors import NOT_SUPPORTED, UNDEFINED_TABLE, QueryError
 from restate.runtime.query.worker import oids
 from restate.runtime.query.worker.catalog import syntax as s
-from restate.runtime.query.worker.catalog.aggregates import AGGREGATES
 from restate.runtime.query.worker.catalog.expressions import Expressions, sorted_by
-from restate.runtime.query.worker.catalog.functions import FUNCTIONS
 from restate.runtime.query.worker.catalog.names import output_name
 from restate.runtime.query.worker.catalog.parser import parse
-from restate.runtime.query.worker.catalog.relations import INFORMATION_SCHEMA, PG_CATALOG, PUBLIC, relations
+from restate.runtime.query.worker.catalog.relations import PG_CATALOG, PUBLIC, relations
 from restate.runtime.query.worker.catalog.scope import Output, Scope, Source, Typed, quoted
 
 KEYWORDS = "pg_keywords"
@@ -361,11 +359,3 @@ def _renamed(columns: list[Output], names: tuple[str, ...]) -> list[Output]:
     """The first columns under other names."""
     renamed = [attrs.evolve(column, name=name) for column, name in zip(columns, names, strict=False)]
     return [*renamed, *columns[len(names) :]]
-
-
-def is_system_function(name: str) -> bool:
-    """Whether the catalog knows the function; the engine of the data has its own."""
-    return name in FUNCTIONS or name in AGGREGATES or name in _EMPTY_FUNCTIONS
-
-
-__all__ = ["INFORMATION_SCHEMA", "KEYWORDS", "Translation", "is_system_function", "translate"]
