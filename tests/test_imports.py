@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "discovery": {"service_protocol.discovery", "service_protocol.identity", "schema", "pb", "net", "telemetry", "config"},
     "invoker": {"service_protocol", "journal", "tables", "schema", "storage", "net", "telemetry", "config", "engine.records", "engine.actions"},
     "partition": {"engine", "journal", "tables", "storage", "invoker.handle", "schema", "telemetry", "config"},
-    "query": {"pgwire", "tables", "schema", "journal", "storage", "net", "invoker.handle", "telemetry", "config"},
+    "query": {"pgwire", "tables", "schema", "journal", "service_protocol", "storage", "net", "invoker.handle", "telemetry", "config"},
     "ingress": {"rpc", "schema", "net", "pb", "grpc_server", "partition.handle", "engine.actions", "telemetry", "config"},
     "admin": {"schema", "pb", "discovery.handle", "discovery.serdes", "net", "partition.handle", "engine.actions", "engine.records", "query.pool", "query.errors", "telemetry", "config"},
     "node": {"rpc", "net", "pb", "grpc_server", "partition.handle", "telemetry", "config"},
@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }  # fmt: skip
 """{package: what it may import beyond EVERYBODY_MAY and itself}. `tables.api` is that module alone."""
 
-COMPOSERS = {"app", "doctor", "main", "ports", "wiring", "__main__"}
+COMPOSERS = {"app", "doctor", "main", "ports", "security", "wiring", "__main__"}
 """These may import everything, and nobody but each other imports them."""
 
 PURE = {"errors", "model", "pb", "tables", "journal", "service_protocol", "engine", "schema", "rpc", "pgwire"}

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from restate.runtime.model import codes
 from restate.runtime.model.ids import format_invocation_id
 from restate.runtime.model.invocation import (
@@ -18,6 +20,9 @@ from restate.runtime.model.invocation import (
 )
 from restate.runtime.model.result import Failure, Outcome, Success
 from restate.runtime.model.target import Generation, ServiceType, Target
+
+_FUTURES_SINCE = 7
+"""The protocol version whose SDKs tell how what they wait for combines."""
 
 Getter = Callable[[InvocationRecord], Any]
 
@@ -163,22 +168,33 @@ def _nodes(awaiting: Awaiting) -> Iterator[Awaiting]:
 
 def _completions(record: InvocationRecord) -> list[int] | None:
     awaiting = _awaiting(record)
-    return None if awaiting is None else [number for node in _nodes(awaiting) for number in node.completions]
+    if awaiting is None:
+        return None
+    return sorted({number for node in _nodes(awaiting) for number in node.completions})
 
 
 def _signals(record: InvocationRecord) -> list[int] | None:
     awaiting = _awaiting(record)
-    return None if awaiting is None else [number for node in _nodes(awaiting) for number in node.signals]
+    if awaiting is None:
+        return None
+    return sorted({number for node in _nodes(awaiting) for number in node.signals})
 
 
 def _future(record: InvocationRecord) -> str | None:
     awaiting = _awaiting(record)
-    return None if awaiting is None else json.dumps(_future_node(awaiting), separators=(",", ":"))
+    if awaiting is None:
+        return None
+    if record.pin is None or record.pin.protocol_version < _FUTURES_SINCE:
+        # Older protocols tell what is waited for, but not how it combines.
+        awaiting = msgspec.structs.replace(awaiting, combinator=Combinator.UNKNOWN)
+    return json.dumps(_future_node(awaiting), separators=(",", ":"))
 
 
 def _future_node(awaiting: Awaiting) -> dict[str, Any]:
-    members: list[dict[str, Any]] = [{"Single": {"CompletionId": number}} for number in awaiting.completions]
-    members += [{"Single": {"SignalIndex": number}} for number in awaiting.signals]
+    members: list[dict[str, Any]] = [
+        {"Single": {"CompletionId": number}} for number in sorted(awaiting.completions)
+    ]
+    members += [{"Single": {"SignalIndex": number}} for number in sorted(awaiting.signals)]
     members += [{"Single": {"SignalName": name}} for name in awaiting.named_signals]
     members += [_future_node(inner) for inner in awaiting.nested]
     return {_COMBINATORS[awaiting.combinator]: members}

@@ -13,6 +13,7 @@ from restate.runtime.query.worker.tables_invocations import (
     SYS_STATUS,
     Invocations,
 )
+from restate.runtime.query.worker.tables_journal import JournalEntries
 from restate.runtime.query.worker.tables_objects import InboxRows, LockRows, PromiseRows, StateRows
 from restate.runtime.query.worker.tables_schema import deployments, services
 from restate.runtime.query.worker.world import World
@@ -25,6 +26,7 @@ def all_sources(world: World) -> Mapping[str, Source]:
     sources["sys_invocation_status"] = Invocations(SYS_INVOCATION_STATUS, world)
     sources["sys_status"] = Invocations(SYS_STATUS, world)
     sources["sys_invocation_state"] = LiveAttempts(world)
+    sources["sys_journal"] = JournalEntries(world)
     sources["sys_inbox"] = InboxRows(world)
     sources["sys_keyed_service_status"] = LockRows(world)
     sources["state"] = StateRows(world)
