@@ -112,6 +112,8 @@ def _hello(code: int, body: bytes) -> Hello:
         message = f"unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0"
         raise FatalError(NOT_SUPPORTED, message)
     parameters = _parameters(body)
+    if dict(parameters).get("replication", "false").lower() not in ("false", "off", "no", "0"):
+        raise FatalError(NOT_SUPPORTED, "replication is not supported: this server answers queries only")
     options = [name for name, _ in parameters if name.startswith("_pq_.")]
     user = dict(parameters).get("user", "")
     if not user:
