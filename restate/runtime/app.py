@@ -44,6 +44,7 @@ from restate.runtime.ports import Ports, PortsFile, opened_ports
 from restate.runtime.query.pool import Pool
 from restate.runtime.query.postgres import PostgresPort
 from restate.runtime.schema.registry import Registry
+from restate.runtime.security import Security
 from restate.runtime.service_manager import ServiceManager
 from restate.runtime.storage.api import StorageError, Store
 from restate.runtime.storage.commit import Committer
@@ -129,7 +130,9 @@ class _Server:
         )
         self._identity = identity(config, self._clock)
         self._defaults = option_defaults(config)
-        self._postgres = postgres_options(config)
+        self._security = Security.of(config)
+        self._security.warn_of_open_doors(config)
+        self._postgres = postgres_options(config, self._security.tls.get("postgres"))
         self._partition = Partition(queue_limit=config.engine.queue_limit)
         self._stopping = trio.Event()
         self._admin_ended = trio.Event()
@@ -165,14 +168,15 @@ class _Server:
             self._stopping.set()
 
     def _reload(self) -> None:
-        """Take over what can change while we run: the log."""
+        """Take over what can change while we run: the log, and the certificates of the ports."""
         self._manager.reloading()
         try:
             configure_log(self._load())
+            self._security.reload()
         except ConfigError as error:
-            log.error("SIGHUP: everything stays as it was: %s", error)
+            log.error("SIGHUP: what follows stays as it was: %s", error)
         else:
-            log.info("SIGHUP: the log filter and format were read again; other settings need a restart")
+            log.info("SIGHUP: log settings and certificates were read again; other settings need a restart")
         self._manager.ready(self._status())
 
     def _status(self) -> str:
@@ -228,14 +232,27 @@ class _Server:
 
     async def _start_ports(self, engine: trio.Nursery, work: trio.Nursery, drain: Drain) -> None:
         limits = listener_limits(self._config)
-        ingress = Ingress(self._partition, self._config.ingress, self._clock, self._ids, self._defaults)
-        control = NodeControl(self._partition)
+        gates = self._security.gates
+        ingress = Ingress(
+            self._partition, self._config.ingress, self._clock, self._ids, self._defaults, gates["ingress"]
+        )
+        control = NodeControl(self._partition, gates["node_ctrl"])
         for name, listener, handler in (
-            ("node-ctrl", self._ports.node_ctrl, control),
+            ("node_ctrl", self._ports.node_ctrl, control),
             ("ingress", self._ports.ingress, ingress),
         ):
+            tls = self._security.tls.get(name)
             await engine.start(
-                partial(serve, listener, handler, limits=limits, name=name, nursery=work, drain=drain)
+                partial(
+                    serve,
+                    listener,
+                    handler,
+                    limits=limits,
+                    name=name,
+                    nursery=work,
+                    drain=drain,
+                    tls=None if tls is None else tls.context,
+                )
             )
         engine.start_soon(PostgresPort(self._ports.postgres, self._queries, self._postgres).run, drain)
         self._partition.ready.set()
@@ -264,6 +281,8 @@ class _Server:
                 shutdown=self._stopping,
                 defaults=self._defaults,
                 queries=self._queries,
+                gate=self._security.gates["admin"],
+                tls=self._security.tls.get("admin"),
                 is_live=self._is_live,
                 service_of=self._service_of,
             )

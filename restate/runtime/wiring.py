@@ -13,13 +13,15 @@ from restate.runtime.model.target import Generation
 from restate.runtime.net.client import ClientLimits
 from restate.runtime.net.limits import Limits
 from restate.runtime.net.proxy import Proxy
+from restate.runtime.net.tls import ServerTls
 from restate.runtime.pgwire.limits import Limits as PostgresLimits
 from restate.runtime.query.live import LiveAttempt, LiveFailure, failure_text
 from restate.runtime.query.pool import PoolSettings
 from restate.runtime.query.postgres_options import PostgresOptions
-from restate.runtime.query.postgres_security import password_verifier, tls_context
+from restate.runtime.query.postgres_security import password_verifier
 from restate.runtime.query.worker_process import WorkerSettings
 from restate.runtime.schema.options import Defaults, OptionDefaults
+from restate.runtime.security import Security
 from restate.runtime.service_protocol.identity import Identity
 from restate.runtime.signing_key import load_signing_key
 from restate.runtime.storage.rocksdb import RocksOptions
@@ -105,6 +107,7 @@ def client_proxy(config: Config) -> Proxy | None:
 def check(config: Config) -> None:
     """Read every file that the configuration names. Raises ConfigError for the first one that cannot be used."""
     client_trust(config)
+    postgres_options(config, Security.of(config).tls.get("postgres"))
     if config.invoker.request_identity_private_key_pem_file is not None:
         load_signing_key(config.invoker.request_identity_private_key_pem_file)
 
@@ -120,13 +123,13 @@ def identity(config: Config, clock: Clock) -> Identity:
     )
 
 
-def postgres_options(config: Config) -> PostgresOptions:
+def postgres_options(config: Config, tls: ServerTls | None) -> PostgresOptions:
     """Of port 9071. Raises ConfigError."""
     postgres = config.postgres
     idle_ms = postgres.idle_timeout_ms
     return PostgresOptions(
         password=password_verifier(postgres.password, postgres.password_file),
-        tls=tls_context(postgres.tls_certificate_file, postgres.tls_key_file),
+        tls=None if tls is None else tls.context,
         max_connections=postgres.max_connections,
         max_starting=postgres.starting_connection_limit,
         startup_timeout=postgres.startup_timeout_ms / 1000,

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from restate.runtime.net.access import Gate
 from restate.runtime.net.http import Headers, Request, Response
 from restate.runtime.node.control import NodeControl
 from restate.runtime.partition.handle import Partition
@@ -33,7 +34,7 @@ async def ask(target: bytes, *, method: str = "GET", ready: bool = True) -> Answ
     if ready:
         partition.ready.set()
     answer = Answer()
-    await NodeControl(partition)(Request(method, target, [], "1.1", ("127.0.0.1", 1)), answer)
+    await NodeControl(partition, Gate())(Request(method, target, [], "1.1", ("127.0.0.1", 1)), answer)
     return answer
 
 

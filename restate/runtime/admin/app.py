@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import trio
-from quart import Blueprint, Response, g
+from quart import Blueprint, Response, g, request
 from quart_trio import QuartTrio
 
 from restate.runtime.admin.answer import empty_response, json_response
@@ -22,6 +22,7 @@ from restate.runtime.admin.serdes import add_serde_routes
 from restate.runtime.admin.services import add_service_routes
 from restate.runtime.admin.state import add_state_routes
 from restate.runtime.admin.subscriptions import add_subscription_routes
+from restate.runtime.net.access import REALM, REFUSAL, Gate
 
 PREFIXED_VERSIONS = (2, 3, 4)
 
@@ -29,8 +30,8 @@ COMPATIBLE_VERSION = "1.7.12"
 """What clients are told: the version whose interfaces this server has. They choose their SQL and their routes by it."""
 
 
-def build(parts: Parts) -> QuartTrio:
-    """The application. Every request waits until the partition is ready."""
+def build(parts: Parts, gate: Gate | None = None) -> QuartTrio:
+    """The application. Every request waits until the partition is ready. gate: who may call; None: everybody."""
     # Without a path given, Quart searches for the package, which fails for a namespace package installed editable.
     home = str(Path(__file__).parent)
     app = QuartTrio("restate.runtime.admin", static_folder=None, instance_path=home, root_path=home)
@@ -44,6 +45,7 @@ def build(parts: Parts) -> QuartTrio:
         app.register_blueprint(_blueprint(parts, version), url_prefix=prefix)
     app.add_url_rule("/v1/<path:rest>", view_func=_too_old, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     add_error_handlers(app)
+    _guard(app, gate or Gate())
     _limit_concurrency(app, parts)
     add_compression(app)
     return app
@@ -89,6 +91,14 @@ def _blueprint(parts: Parts, version: int | None) -> Blueprint:
 
 async def _too_old(rest: str) -> Response:
     raise Refusal(400, f"Unsupported Admin API version (in /v1/{rest[:100]})")
+
+
+def _guard(app: QuartTrio, gate: Gate) -> None:
+    @app.before_request
+    async def check() -> None:
+        header = request.headers.get("authorization")
+        if not gate.admits(None if header is None else header.encode("latin-1", "replace")):
+            raise Refusal(401, REFUSAL, headers={"www-authenticate": REALM.decode()})
 
 
 def _limit_concurrency(app: QuartTrio, parts: Parts) -> None:

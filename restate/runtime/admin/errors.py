@@ -16,10 +16,11 @@ log = logging.getLogger("restate.admin")
 class Refusal(Exception):
     """A request that is refused for a reason without code."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.headers = headers or {}
 
 
 def add_error_handlers(app: QuartTrio) -> None:
@@ -30,7 +31,7 @@ def add_error_handlers(app: QuartTrio) -> None:
 
 
 async def _refused(error: Refusal) -> Response:
-    return error_response(error.status, error.message)
+    return error_response(error.status, error.message, headers=error.headers)
 
 
 async def _failed(error: RestateError) -> Response:

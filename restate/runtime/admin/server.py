@@ -5,6 +5,7 @@ shutdown waits without end for a client that does not read. All three are mended
 """
 
 import logging
+import ssl
 from collections.abc import Callable
 from socket import socket as Socket
 from typing import Any
@@ -23,6 +24,8 @@ from restate.runtime.admin.subscriptions import warn_of_subscriptions
 from restate.runtime.config import Config
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import InvocationId
+from restate.runtime.net.access import Gate
+from restate.runtime.net.tls import ServerTls
 from restate.runtime.schema.options import DEFAULTS, Defaults
 
 log = logging.getLogger("restate.admin")
@@ -34,8 +37,9 @@ _GRACE_S = 3.0
 class _ServerConfig(HypercornConfig):
     """Carries the open connections, so that they can be closed by force."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ServerTls | None) -> None:
         super().__init__()
+        self._tls = tls
         self.open_streams: set[trio.abc.Stream] = set()
         self.errorlog = None
         self.accesslog = None
@@ -44,6 +48,13 @@ class _ServerConfig(HypercornConfig):
         # Reaching either would drop requests of the same connection that are in progress.
         self.keep_alive_max_requests = 10**9
         self.h2_max_concurrent_streams = 1000
+
+    @property
+    def ssl_enabled(self) -> bool:
+        return self._tls is not None
+
+    def create_ssl_context(self) -> ssl.SSLContext | None:
+        return None if self._tls is None else self._tls.context
 
 
 class _Connection(hypercorn.trio.tcp_server.TCPServer):
@@ -83,6 +94,8 @@ async def serve(
     shutdown: trio.Event,
     defaults: Defaults = DEFAULTS,
     queries: QueryPool | None = None,
+    gate: Gate | None = None,
+    tls: ServerTls | None = None,
     is_live: Callable[[str], bool] = lambda _service: True,
     service_of: Callable[[InvocationId], str | None] = lambda _invocation: None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
@@ -92,6 +105,7 @@ async def serve(
     socket: bound, listening, non-blocking. ingress_port: for the address that clients are told. is_live: whether a
     service has an invocation that has not ended; only asked before a service name changes its generation.
     service_of: the service that an invocation calls. queries: what runs SQL; None: /query answers 503.
+    gate: who may call; None: everybody. tls: None: plain connections.
     """
     parts = Parts(
         partition,
@@ -106,14 +120,15 @@ async def serve(
         config.ingress.kafka_clusters,
         queries,
     )
-    server_config = _ServerConfig()
+    server_config = _ServerConfig(tls)
+    sockets = Sockets([], [socket], []) if tls is None else Sockets([socket], [], [])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_cut_connections, server_config, shutdown)
         nursery.start_soon(warn_of_subscriptions, parts)
         await hypercorn.trio.run.worker_serve(
-            ASGIWrapper(build(parts)),
+            ASGIWrapper(build(parts, gate)),
             server_config,
-            sockets=Sockets([], [socket], []),
+            sockets=sockets,
             shutdown_trigger=shutdown.wait,
             task_status=task_status,
         )

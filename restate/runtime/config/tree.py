@@ -39,6 +39,14 @@ class NodeCtrl:
 
     bind_address: Address = Address(_LOOPBACK, 5122)
     """Where the port listens; without an IP, at bind_ip."""
+    token: Secret | None = None
+    """What clients must send as `authorization: Bearer <token>`. None, and no file either: nobody is asked."""
+    token_file: Path | None = None
+    """A file with further tokens, one per line."""
+    tls_certificate_file: Path | None = None
+    """Certificate chain (PEM). With it the port speaks TLS only; None: it speaks plain HTTP."""
+    tls_key_file: Path | None = None
+    """The private key (PEM) of the certificate, if it is not in the same file."""
 
 
 @attrs.frozen
@@ -47,6 +55,8 @@ class IngressJson:
 
     deserialize_deny_unknown_fields: bool = True
     """Whether a field that the message does not have is an error."""
+    serialize_stringify_64_bit_integers: bool = True
+    """Whether 64-bit integers are written as strings, which readers that know doubles only take unharmed."""
     serialize_use_enum_numbers: bool = False
     """Whether enum values are written as numbers."""
     serialize_use_proto_field_name: bool = False
@@ -61,6 +71,14 @@ class Ingress:
 
     bind_address: Address = Address(_LOOPBACK, 8080)
     """Where the port listens; without an IP, at bind_ip."""
+    token: Secret | None = None
+    """What clients must send as `authorization: Bearer <token>`. None, and no file either: nobody is asked."""
+    token_file: Path | None = None
+    """A file with further tokens, one per line."""
+    tls_certificate_file: Path | None = None
+    """Certificate chain (PEM). With it the port speaks TLS only; None: it speaks plain HTTP."""
+    tls_key_file: Path | None = None
+    """The private key (PEM) of the certificate, if it is not in the same file."""
     request_size_limit: Size = 32 * MIB
     """Body or message of a request, after decompression."""
     concurrency_limit: Count = 10_000
@@ -78,6 +96,14 @@ class Admin:
 
     bind_address: Address = Address(_LOOPBACK, 9070)
     """Where the port listens; without an IP, at bind_ip."""
+    token: Secret | None = None
+    """What clients must send as `authorization: Bearer <token>`. None, and no file either: nobody is asked."""
+    token_file: Path | None = None
+    """A file with further tokens, one per line."""
+    tls_certificate_file: Path | None = None
+    """Certificate chain (PEM). With it the port speaks TLS only; None: it speaks plain HTTP."""
+    tls_key_file: Path | None = None
+    """The private key (PEM) of the certificate, if it is not in the same file."""
     request_size_limit: Size = 2_000_000
     """Body of a request."""
     concurrency_limit: Count = 1_000

@@ -15,11 +15,12 @@ from restate.runtime.ingress.paths import normalize, parse
 from restate.runtime.ingress.waits import overloaded
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.target import Generation
+from restate.runtime.net.access import REALM, REFUSAL, Gate
 from restate.runtime.net.http import BodyTooLarge, Request, Response
 from restate.runtime.partition.handle import Overloaded, Partition, ShuttingDown
 from restate.runtime.rpc.compression import too_large
 from restate.runtime.rpc.connect import is_proto_type, is_rpc_type, profile_of
-from restate.runtime.rpc.status import STRICT
+from restate.runtime.rpc.status import STRICT, Code, RpcError
 from restate.runtime.schema.options import Defaults
 
 _CONTROL = ("restate", "openapi")
@@ -33,28 +34,20 @@ class Speech(Enum):
     PLAIN = "HTTP, as modern clients speak it"
 
 
-class Permit:
-    """Of one request; given back once."""
-
-    __slots__ = ("_held", "_ingress")
-
-    def __init__(self, ingress: "Ingress") -> None:
-        self._ingress = ingress
-        self._held = True
-        ingress.permits -= 1
-
-    def release(self) -> None:
-        if self._held:
-            self._held = False
-            self._ingress.permits += 1
-
-
 class Ingress:
     """Admits requests up to the concurrency limit and hands each to the part that speaks its protocol."""
 
     def __init__(
-        self, partition: Partition, config: IngressConfig, clock: Clock, ids: IdSource, defaults: Defaults
+        self,
+        partition: Partition,
+        config: IngressConfig,
+        clock: Clock,
+        ids: IdSource,
+        defaults: Defaults,
+        gate: Gate | None = None,
     ) -> None:
+        """gate: who may call; None: everybody."""
+        self._gate = gate or Gate()
         self.permits = config.concurrency_limit
         self._partition = partition
         self._size_limit = config.request_size_limit
@@ -74,12 +67,15 @@ class Ingress:
             await response.send(200, preflight(request))
             return
         path, query = normalize(request.target)
+        if not self._gate.admits(request.header(b"authorization")):
+            await self._turn_away(query, request, response)
+            return
         if request.content_length is not None and request.content_length > self._size_limit:
             await self._too_large(path, query, request, response)
             return
-        permit = Permit(self)
+        self.permits -= 1
         try:
-            await self._serve(path, query, request, response, permit)
+            await self._serve(path, query, request, response)
         except IngressError as error:
             await self._refuse(error, request, response)
         except BodyTooLarge:
@@ -89,11 +85,9 @@ class Ingress:
         except ShuttingDown as error:
             await self._refuse(IngressError(503, str(error)), request, response)
         finally:
-            permit.release()
+            self.permits += 1
 
-    async def _serve(
-        self, path: str, query: str, request: Request, response: Response, permit: Permit
-    ) -> None:
+    async def _serve(self, path: str, query: str, request: Request, response: Response) -> None:
         if self.permits < 0:
             if not _speaks_rpc(query, request):
                 raise _overloaded()
@@ -107,7 +101,22 @@ class Ingress:
         elif speech is Speech.CONNECT:
             await self._rpc.serve_connect(path, query, request, response)
         else:
-            await self._rpc.serve(path, query, request, response, release=permit.release)
+            await self._serve_framed(path, query, request, response)
+
+    async def _serve_framed(self, path: str, query: str, request: Request, response: Response) -> None:
+        """A stream gives its permit back as soon as it is known to be one, because it may stay for days."""
+        released = False
+
+        def release() -> None:
+            nonlocal released
+            released = True
+            self.permits += 1
+
+        try:
+            await self._rpc.serve(path, query, request, response, release=release)
+        finally:
+            if released:
+                self.permits -= 1  # `__call__` gives it back
 
     def _speech(self, path: str, query: str, request: Request) -> Speech:
         """The rule of ingress.md §4.2, from step 4 on."""
@@ -126,7 +135,7 @@ class Ingress:
             return Speech.PLAIN
         if _is_strict(query, request):
             return Speech.CONNECT
-        if content_type is None or not is_proto_type(content_type):
+        if content_type is None or content_type == b"application/json" or not is_proto_type(content_type):
             return Speech.PLAIN
         handler = service.handler(method)
         if handler is None or takes_type(handler.input, content_type):
@@ -141,6 +150,14 @@ class Ingress:
         if found is not None and found.type.generation is Generation.CLASSIC:
             return Speech.CONNECT
         return Speech.CONNECT if _speaks_rpc(query, request) else Speech.PLAIN
+
+    async def _turn_away(self, query: str, request: Request, response: Response) -> None:
+        """A client without a token of this port."""
+        if _speaks_rpc(query, request):
+            await self._rpc.refuse(RpcError(Code.UNAUTHENTICATED, REFUSAL), query, request, response)
+            return
+        status, headers, body = IngressError(401, REFUSAL).answer()
+        await response.send(status, [*headers, (b"www-authenticate", REALM), *cors(request)], body)
 
     async def _refuse(self, error: IngressError, request: Request, response: Response) -> None:
         status, headers, body = error.answer()
@@ -162,10 +179,10 @@ def _speaks_rpc(query: str, request: Request) -> bool:
 
 
 def _is_strict(query: str, request: Request) -> bool:
-    return (
-        profile_of(request.header(b"connect-protocol-version"), query if request.method == "GET" else "")
-        is STRICT
-    )
+    """Whether the client says that it speaks Connect."""
+    if request.header(b"connect-protocol-version") is not None:
+        return True
+    return request.method == "GET" and "connect" in query and profile_of(None, query) is STRICT
 
 
 def _overloaded() -> IngressError:

@@ -2,6 +2,7 @@
 
 import json
 
+from restate.runtime.net.access import REALM, REFUSAL, Gate
 from restate.runtime.net.http import Request, Response
 from restate.runtime.partition.handle import Partition
 
@@ -11,12 +12,15 @@ _JSON = [(b"content-type", b"application/json")]
 class NodeControl:
     """The handler of the port."""
 
-    def __init__(self, partition: Partition) -> None:
+    def __init__(self, partition: Partition, gate: Gate) -> None:
         self._partition = partition
+        self._gate = gate
 
     async def __call__(self, request: Request, response: Response) -> None:
         path = request.target.partition(b"?")[0]
-        if path not in (b"/health", b"/ready"):
+        if not self._gate.admits(request.header(b"authorization")):
+            await _answer(response, 401, REFUSAL, (b"www-authenticate", REALM))
+        elif path not in (b"/health", b"/ready"):
             await _answer(response, 404, "expected /health or /ready")
         elif request.method not in ("GET", "HEAD"):
             await _answer(response, 405, f"expected GET, got {request.method}", (b"allow", b"GET, HEAD"))

@@ -1,7 +1,6 @@
-"""Password and certificate of the postgres port, from the files and settings that name them."""
+"""Password of the postgres port, from the file or setting that names it."""
 
 import secrets
-import ssl
 from pathlib import Path
 
 from restate.runtime.errors import ConfigError
@@ -34,32 +33,3 @@ def _first_line(path: Path) -> str:
     if not line:
         raise ConfigError(f"postgres.password_file: expected a password in the first line of {path}")
     return line
-
-
-def tls_context(certificate_file: Path | None, key_file: Path | None) -> ssl.SSLContext | None:
-    """None without a certificate. Raises ConfigError."""
-    if certificate_file is None:
-        if key_file is not None:
-            raise ConfigError(
-                "postgres.tls_key_file: expected postgres.tls_certificate_file to be set as well"
-            )
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(certificate_file, key_file, password=_no_password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is the former
-        reason = (
-            error.strerror
-            if not isinstance(error, ssl.SSLError) and isinstance(error, OSError)
-            else str(error)
-        )
-        raise ConfigError(
-            "postgres.tls_certificate_file: expected a certificate and its private key, without a password, in PEM"
-            f" form in {certificate_file}{f' and {key_file}' if key_file else ''}: {reason}"
-        ) from error
-    return context
-
-
-def _no_password() -> str:
-    # Without this the library would ask on the terminal.
-    raise ValueError("the key has a password")

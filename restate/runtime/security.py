@@ -1,0 +1,94 @@
+"""What protects the ports: tokens and certificates, from the settings and files that name them."""
+
+import ipaddress
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import attrs
+
+from restate.runtime.config import Config
+from restate.runtime.config.tree import Admin, Ingress, NodeCtrl, Postgres
+from restate.runtime.errors import ConfigError
+from restate.runtime.net.access import Gate
+from restate.runtime.net.tls import ServerTls, server_tls
+
+log = logging.getLogger("restate.app")
+
+_MOST_TOKEN_BYTES = 1 << 20
+_PROTOCOLS = {"node_ctrl": ("h2", "http/1.1"), "ingress": ("h2", "http/1.1"), "admin": ("h2", "http/1.1")}
+
+
+@attrs.frozen
+class Security:
+    """gates: {section of a port: who may use it}, without postgres, which asks for a password. tls: {section: its
+    certificate} of those ports that have one.
+    """
+
+    gates: Mapping[str, Gate]
+    tls: Mapping[str, ServerTls]
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Reads the files. Raises ConfigError."""
+        ports: dict[str, NodeCtrl | Ingress | Admin] = {
+            "node_ctrl": config.node_ctrl,
+            "ingress": config.ingress,
+            "admin": config.admin,
+        }
+        certified: dict[str, NodeCtrl | Ingress | Admin | Postgres] = {**ports, "postgres": config.postgres}
+        gates = {section: _gate(section, port) for section, port in ports.items()}
+        found = {
+            section: server_tls(
+                section, port.tls_certificate_file, port.tls_key_file, _PROTOCOLS.get(section, ())
+            )
+            for section, port in certified.items()
+        }
+        return cls(gates, {section: tls for section, tls in found.items() if tls is not None})
+
+    def reload(self) -> None:
+        """Read the certificates again, for new connections. Raises ConfigError for the first one that cannot be used."""
+        for tls in self.tls.values():
+            tls.reload()
+
+    def warn_of_open_doors(self, config: Config) -> None:
+        """Whoever reaches the admin port can stop every invocation and call any address from here."""
+        address = config.admin.bind_address
+        if self.gates["admin"].is_open and not ipaddress.ip_address(address.ip).is_loopback:
+            log.warning(
+                "the admin port listens on %s and asks nobody for a token: everybody who reaches it may change"
+                " deployments and end invocations; set admin.token_file, or admin.bind_address to a loopback address",
+                address,
+            )
+
+
+def _gate(section: str, port: NodeCtrl | Ingress | Admin) -> Gate:
+    tokens = [] if port.token is None else [_checked(f"{section}.token", port.token)]
+    if port.token_file is not None:
+        tokens += _tokens_of(f"{section}.token_file", port.token_file)
+    return Gate(tokens)
+
+
+def _tokens_of(setting: str, path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MOST_TOKEN_BYTES).decode()
+    except OSError as error:
+        raise ConfigError(
+            f"{setting}: expected a file with tokens, but cannot read {path}: {error.strerror}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{setting}: expected UTF-8 text in {path}") from error
+    tokens = [_checked(setting, line.strip()) for line in text.splitlines() if line.strip()]
+    if not tokens:
+        # An empty file must not open the port.
+        raise ConfigError(f"{setting}: expected at least one token, one per line, in {path}")
+    return tokens
+
+
+def _checked(setting: str, token: str) -> str:
+    # The token itself stays out of the message.
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError(f"{setting}: expected tokens of printable ASCII characters without spaces")
+    return token
