@@ -9,7 +9,8 @@ from datafusion import DataFrame
 from restate.runtime.query.worker import oids
 
 _PLACEHOLDER = re.compile(
-    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|\$(\d+)(?:\s*::\s*([a-zA-Z]\w*(?: \w+)?))?"
+    r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|\$(\d+)"
+    r"(?:\s*::\s*([a-zA-Z]\w*(?: \w+)?)(\s*\[\s*\])?)?"
 )
 _LIMIT = re.compile(r"\b(?:limit|offset)\s+\$(\d+)", re.IGNORECASE)
 _MOST = 65_535
@@ -38,7 +39,7 @@ def placeholder_types(sql: str, frame: DataFrame, given: Sequence[int]) -> list[
         if match[2] is not None:
             oid = _CASTS.get(match[2].lower(), _CASTS.get(match[2].split()[0].lower()))
             if oid is not None:
-                casts.setdefault(number, oid)
+                casts.setdefault(number, oid if match[3] is None else oids.ARRAYS[oid])
     if count == 0:
         return []
     inferred = {int(match[1]): oids.INT8 for match in _LIMIT.finditer(sql)}

@@ -89,6 +89,7 @@ FUNCTIONS: dict[str, Function] = {
         oids.TEXT, lambda e, v: "NULL" if v is None else bodies.quote_literal(e, v), strict=False
     ),
     "parse_ident": Function(TEXTS, bodies.parse_ident),
+    "pg_get_viewdef": Function(oids.TEXT, bodies.view_definition),
     "format_type": Function(oids.TEXT, bodies.format_type, strict=False),
     "to_regclass": Function(oids.REGCLASS, lambda env, text: env.relation_oid(str(text))),
     "to_regtype": Function(oids.REGTYPE, lambda env, text: env.type_oid(str(text))),
@@ -107,7 +108,6 @@ FUNCTIONS: dict[str, Function] = {
     # Definitions and comments, of which there are none.
     **dict.fromkeys(
         [
-            "pg_get_viewdef",
             "pg_get_constraintdef",
             "pg_get_indexdef",
             "pg_get_triggerdef",
