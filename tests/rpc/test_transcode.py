@@ -194,3 +194,60 @@ def test_encoded_messages_pass_unchanged() -> None:
     assert check_encoded(raw, M) is raw
     with pytest.raises(RpcError):
         check_encoded(b"\x0a\xff", M)
+
+
+def _integers_class() -> type[Message]:
+    """64-bit integers in every place that JSON has."""
+    file = FileDescriptorProto(
+        name="i.proto", package="i", syntax="proto3", dependency=["google/protobuf/wrappers.proto"]
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    message = DescriptorProto(name="I")
+    entry = message.nested_type.add(name="ByNameEntry")
+    entry.options.map_entry = True
+    entry.field.extend([_field("key", 1, F.TYPE_INT64), _field("value", 2, F.TYPE_SINT64)])
+    repeated: dict[str, Any] = {"label": F.LABEL_REPEATED}
+    message.field.extend(
+        [
+            _field("long_one", 1, F.TYPE_FIXED64),
+            _field("many", 2, F.TYPE_UINT64, **repeated),
+            _field("by_name", 3, F.TYPE_MESSAGE, type_name=".i.I.ByNameEntry", **repeated),
+            _field("wrapped", 4, F.TYPE_MESSAGE, type_name=".google.protobuf.Int64Value"),
+            _field("inner", 5, F.TYPE_MESSAGE, type_name=".i.I"),
+            _field("digits", 6, F.TYPE_STRING),
+        ]
+    )
+    file.message_type.append(message)
+    pool.AddSerializedFile(file.SerializeToString())
+    made: type[Message] = message_factory.GetMessageClass(pool.FindMessageTypeByName("i.I"))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("quoted", "number"),
+    [
+        ('{"longOne":"9007199254740993"}', '{"longOne":9007199254740993}'),
+        ('{"many":["1","2"]}', '{"many":[1,2]}'),
+        ('{"byName":{"1":"-2"}}', '{"byName":{"1":-2}}'),
+        ('{"wrapped":"3"}', '{"wrapped":3}'),
+        ('{"inner":{"inner":{"longOne":"4"}}}', '{"inner":{"inner":{"longOne":4}}}'),
+        ('{"digits":"5"}', '{"digits":"5"}'),
+    ],
+)
+def test_64_bit_integers_are_strings_or_numbers_as_configured(quoted: str, number: str) -> None:
+    message_class = _integers_class()
+    strings = JsonOptions(skip_default_fields=True)
+    numbers = JsonOptions(skip_default_fields=True, stringify_64_bit_integers=False)
+    for text in (quoted, number):
+        encoded = from_json(text.encode(), message_class)
+        assert to_json(encoded, message_class, strings).decode() == quoted
+        assert to_json(encoded, message_class, numbers).decode() == number
+
+
+def test_names_of_the_contract_keep_their_numbers_too() -> None:
+    message_class = _integers_class()
+    options = JsonOptions(
+        skip_default_fields=True, use_proto_field_name=True, stringify_64_bit_integers=False
+    )
+    assert to_json(b"\x09" + bytes([1] + [0] * 7), message_class, options) == b'{"long_one":1}'

@@ -52,6 +52,7 @@ def json_options(config: IngressConfig) -> JsonOptions:
         use_enum_numbers=config.json.serialize_use_enum_numbers,
         use_proto_field_name=config.json.serialize_use_proto_field_name,
         skip_default_fields=config.json.serialize_skip_default_fields,
+        stringify_64_bit_integers=config.json.serialize_stringify_64_bit_integers,
     )
 
 

@@ -10,6 +10,7 @@ from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
 from restate.runtime.rpc.json_bytes import check_bytes
+from restate.runtime.rpc.json_integers import unquote
 from restate.runtime.rpc.status import Code, RpcError
 
 _UNKNOWN_FIELD = re.compile(r'has no field named "([^"]*)"')
@@ -23,6 +24,7 @@ class JsonOptions:
     use_enum_numbers: bool = False
     use_proto_field_name: bool = False
     skip_default_fields: bool = False
+    stringify_64_bit_integers: bool = True
 
 
 CLASSIC_JSON = JsonOptions()
@@ -74,6 +76,8 @@ def message_to_json(message: Message, options: JsonOptions = CLASSIC_JSON) -> by
             use_integers_for_enums=options.use_enum_numbers,
             descriptor_pool=_pool(message),
         )
+        if not options.stringify_64_bit_integers:
+            value = unquote(value, message.DESCRIPTOR)
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, json_format.SerializeToJsonError, ValueError, RecursionError) as error:
         raise _unserializable(error) from error
