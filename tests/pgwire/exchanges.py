@@ -66,6 +66,23 @@ EXCHANGES: dict[str, bytes] = {
         query("begin") + parse("select 1 from nowhere") + bind() + execute() + SYNC + run(ONE) + SYNC
         + query("rollback")
     ),
+    "transaction: a string is one that nobody has begun": query(
+        f"set local application_name to 'a'; declare c cursor for {ONE}; fetch c; show application_name"
+    ) + query("show application_name") + query("fetch c"),
+    "transaction: a string that fails takes its settings back": query(
+        "set application_name to 'a'; select 1 from nowhere"
+    ) + query("show application_name"),
+    "transaction: begin in the middle of a string": query(
+        "set application_name to 'a'; begin; set application_name to 'b'"
+    ) + query("rollback; show application_name"),
+    "transaction: commit in the middle of a string": query(
+        "set application_name to 'a'; commit; select 1 from nowhere"
+    ) + query("show application_name"),
+    "transaction: savepoint in a string": query("select 'one' as word; savepoint a"),
+    "transaction: discard in a string": query("select 'one' as word; discard all"),
+    "transaction: savepoint takes settings back": query(
+        "begin; set application_name to 'a'; savepoint s; set application_name to 'b'; rollback to s; show application_name"
+    ) + query("select 1 from nowhere") + query("rollback to s; show application_name; commit"),
     "transaction: in the extended protocol": run("begin") + SYNC + run(ONE) + SYNC + run("commit") + SYNC,
     "savepoint": query("begin; savepoint a; savepoint b; release b; rollback to savepoint a; release savepoint a; commit"),
     "savepoint: saves from an error": (
@@ -127,6 +144,8 @@ EXCHANGES: dict[str, bytes] = {
     "extended: too many parameters": parse(ONE, "s") + bind([b"1"], statement="s") + SYNC,
     "extended: wrong number of parameter formats": parse(ECHO) + bind([b"1"], formats=[0, 0]) + SYNC,
     "extended: wrong number of result formats": parse(ONE) + bind(results=[0, 1]) + SYNC,
+    "extended: result formats of what gives no rows": parse("reset all") + bind(results=[0, 1]) + execute() + SYNC,
+    "extended: write": parse("drop table t") + bind() + describe() + execute() + SYNC,
     "extended: unknown format": parse(ONE) + bind(results=[7]) + execute() + SYNC,
     "extended: skips to Sync after an error": (
         parse("select 1 from nowhere") + bind() + execute() + query(ONE) + SYNC + query(ONE)
@@ -154,6 +173,10 @@ EXCHANGES: dict[str, bytes] = {
     "cursor: one string each": query("begin") + query(f"declare c no scroll cursor without hold for {TEN}") + query("fetch forward 4 from c") + query("move 3 in c") + query("move all from c") + query("fetch forward all from c") + query("commit"),
     "cursor: outside": query(f"declare c cursor for {TEN}"),
     "cursor: with hold": query(f"declare c cursor with hold for {THREE}") + query("fetch 2 from c") + query("fetch 2 from c") + query("close c"),
+    "cursor: with hold, rolled back": query(f"begin; declare c cursor with hold for {THREE}; rollback; fetch c"),
+    "cursor: with hold, committed": query(f"begin; declare c cursor with hold for {THREE}; fetch c; commit") + query(
+        "begin; rollback"
+    ) + query("fetch all from c"),
     "cursor: unknown": query("fetch from nothing") + query("close nothing"),
     "cursor: known": query(f"begin; declare c cursor for {ONE}; declare c cursor for {ONE}") + query("rollback"),
     "cursor: ends with its transaction": query(f"begin; declare c cursor for {ONE}; commit; fetch c"),

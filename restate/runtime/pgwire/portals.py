@@ -52,12 +52,17 @@ class Prepared:
 
 @attrs.define
 class Portal:
-    """A statement with its parameters. result: of a query. taken: rows that a FETCH has given. was_run: of the rest."""
+    """A statement with its parameters.
+
+    result: of a query. wants_hold: to outlive its transaction, which it does once that has been committed.
+    taken: rows that a FETCH has given. was_run: of all other commands.
+    """
 
     prepared: Prepared
     parameters: tuple[Parameter, ...] = ()
     binary: Formats = False
     result: Result | None = None
+    wants_hold: bool = False
     is_held: bool = False
     taken: int = 0
     was_run: bool = False
@@ -186,6 +191,11 @@ class Portals:
 
     def pop(self, name: str) -> Portal | None:
         return self._by_name.pop(name, None)
+
+    def hold(self) -> None:
+        """Their transaction was committed."""
+        for portal in self._by_name.values():
+            portal.is_held = portal.wants_hold
 
     def names(self, *, held: bool) -> list[str]:
         """held: also of those that outlive their transaction."""

@@ -217,6 +217,8 @@ class Runner:
     def _end_transaction(self, command: Commit | Rollback) -> Steps:
         end = self.transaction.commit if isinstance(command, Commit) else self.transaction.rollback
         tag, notice = end()
+        if tag == "COMMIT":
+            self.portals.hold()
         yield from self.drop_portals()
         self.warn(notice)
         self.complete(tag)
@@ -275,7 +277,7 @@ class Runner:
         self, command: Declare, prepared: Prepared | None, parameters: tuple[Parameter, ...]
     ) -> Steps:
         if not command.hold:
-            self.transaction.require("DECLARE CURSOR")
+            self.transaction.require("DECLARE CURSOR", implicit=True)
         self.portals.check(command.name)
         result = self.result(command.statement, parameters, command.binary)
         if prepared is None:
@@ -289,7 +291,7 @@ class Runner:
                 parameters,
                 command.binary,
                 result,
-                is_held=command.hold,
+                wants_hold=command.hold,
             ),
         )
         self.complete("DECLARE CURSOR")

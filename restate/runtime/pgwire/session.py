@@ -6,7 +6,7 @@ from itertools import islice
 
 from restate.runtime.pgwire import received, sent
 from restate.runtime.pgwire.classify import classify
-from restate.runtime.pgwire.commands import Declare, FetchCursor, Refused, Select
+from restate.runtime.pgwire.commands import Declare, FetchCursor, Select
 from restate.runtime.pgwire.engine import Pause
 from restate.runtime.pgwire.errors import (
     NOT_SUPPORTED,
@@ -118,7 +118,9 @@ class Session:
             )
 
     def _end_implicit_transaction(self) -> Steps:
+        self._runner.transaction.end_implicit()
         if self._runner.transaction.status is Status.IDLE:
+            self._runner.portals.hold()
             yield from self._runner.drop_portals()
 
     # The messages.
@@ -132,6 +134,8 @@ class Session:
         # All of it is cut before anything runs: a quote that does not end is an error of the whole string.
         sources = list(split(sql))
         for source in sources:
+            if len(sources) > 1:
+                runner.transaction.begin_implicit()
             yield from runner.run_string(classify(source))
             yield Pause()
         if not sources:
@@ -150,8 +154,6 @@ class Session:
         runner.transaction.check(command)
         runner.statements.check(message.name)
         match command:
-            case Refused():
-                raise command.error
             case Select():
                 found = yield from runner.describe(command.statement, message.oids)
                 prepared = Prepared(command, found.oids, found.columns or None)
@@ -172,7 +174,9 @@ class Session:
             message.statement, prepared.oids, message.parameter_formats, message.values
         )
         binary = formats_of(message.result_formats)
-        check_formats(binary, len(runner.portals.columns_of(prepared) or ()))
+        columns = runner.portals.columns_of(prepared)
+        if columns is not None:
+            check_formats(binary, len(columns))
         if not message.portal:
             yield from runner.drop_portal("")
         runner.portals.check(message.portal)

@@ -33,10 +33,11 @@ class Transaction:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        # What a rollback brings back; the first one is that of the transaction itself.
+        # What a rollback brings back; the first one is that of the transaction itself. Empty outside of one.
         self._snapshots: list[Snapshot] = []
         self._savepoints: list[str] = []
         self.status = Status.IDLE
+        self._is_implicit = False
 
     def check(self, command: Command | None) -> None:
         """Raises PgError if the transaction has failed and this does not end it."""
@@ -46,14 +47,14 @@ class Transaction:
                 "current transaction is aborted, commands ignored until end of transaction block",
             )
 
-    def require(self, what: str) -> None:
-        """Raises PgError outside of a transaction."""
-        if self.status is Status.IDLE:
+    def require(self, what: str, *, implicit: bool = False) -> None:
+        """Raises PgError outside of a transaction. implicit: one that nobody has begun is enough."""
+        if self.status is Status.IDLE and not (implicit and self._is_implicit):
             raise PgError(NO_TRANSACTION, f"{what} can only be used in transaction blocks")
 
     def forbid(self, what: str) -> None:
         """Raises PgError inside of a transaction."""
-        if self.status is not Status.IDLE:
+        if self.status is not Status.IDLE or self._is_implicit:
             raise PgError(ACTIVE_TRANSACTION, f"{what} cannot run inside a transaction block")
 
     def fail(self) -> None:
@@ -61,31 +62,52 @@ class Transaction:
         if self.status is Status.ACTIVE:
             self.status = Status.FAILED
             self._settings.restore(self._snapshots[-1])
+        elif self._is_implicit:
+            self._settings.rollback(self._snapshots[0])
+            self._end()
+
+    def begin_implicit(self) -> None:
+        """Several statements of one string stand in a transaction that nobody has begun, if in no other."""
+        if self.status is Status.IDLE and not self._is_implicit:
+            self._is_implicit = True
+            self._begin()
+
+    def end_implicit(self) -> None:
+        """Successfully, if there is one."""
+        if self._is_implicit:
+            self._settings.commit()
+            self._end()
 
     def begin(self) -> Notice | None:
         if self.status is Status.ACTIVE:
             return ACTIVE_TRANSACTION, "there is already a transaction in progress"
         self.status = Status.ACTIVE
+        if not self._is_implicit:
+            self._begin()
+        self._is_implicit = False
+        return None
+
+    def _begin(self) -> None:
         self._snapshots = [self._settings.snapshot()]
         self._settings.begin()
-        return None
 
     def commit(self) -> tuple[str, Notice | None]:
         """The tag tells what really happened."""
         if self.status is Status.FAILED:
             return self.rollback()
-        if self.status is Status.ACTIVE:
+        if self._snapshots:
             self._settings.commit()
         return "COMMIT", self._end()
 
     def rollback(self) -> tuple[str, Notice | None]:
-        if self.status is not Status.IDLE:
+        if self._snapshots:
             self._settings.rollback(self._snapshots[0])
         return "ROLLBACK", self._end()
 
     def _end(self) -> Notice | None:
         self._savepoints.clear()
         self._snapshots.clear()
+        self._is_implicit = False
         if self.status is Status.IDLE:
             return NO_TRANSACTION, "there is no transaction in progress"
         self.status = Status.IDLE
