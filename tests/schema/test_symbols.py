@@ -8,10 +8,10 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from restate.runtime.model.ids import DeploymentId
-from restate.runtime.model.target import Generation, ServiceType
+from restate.runtime.model.target import Generation, HandlerType, ServiceType
 from restate.runtime.pb import ext_pb2
 from restate.runtime.schema.contract import classic_services
-from restate.runtime.schema.deployment import Deployment, Service
+from restate.runtime.schema.deployment import Deployment, Handler, Service
 from restate.runtime.schema.descriptors import repair
 from restate.runtime.schema.registry import Registry
 from restate.runtime.schema.rows import deployment_row
@@ -135,6 +135,14 @@ def test_a_private_service_in_a_shared_file_is_hidden_and_the_file_is_not() -> N
     assert set(found.services) - BUILTIN == {"B"}
     assert found.containing("A") is None
     assert names(found.containing("B"))[0] == "dp_c/user.proto"
+
+
+def test_a_private_service_shows_the_handlers_that_stay_public() -> None:
+    always = Handler("a", HandlerType.PLAIN, always_public=True)
+    found = index(deployment("dp_m", service("S", ServiceType.SERVICE, always, "b", public=False)))
+    assert "S" in found.services
+    assert found.containing("S.a")
+    assert found.containing("S.b") is None
 
 
 def test_modern_services_have_files_of_their_own() -> None:

@@ -15,6 +15,7 @@ from restate.runtime.pb.health_pb2 import HealthCheckResponse
 from restate.runtime.rpc.transcode import JsonOptions
 from restate.runtime.schema.registry import Registry
 from restate.runtime.schema.symbols import SymbolIndex
+from restate.runtime.schema.symbols_public import is_visible
 
 log = logging.getLogger("restate.ingress")
 
@@ -74,7 +75,7 @@ class Methods:
         found = self._partition.schema.find(service)
         if found is None:
             return None
-        return _Status.SERVING if found.public else _Status.NOT_SERVING
+        return _Status.SERVING if is_visible(found) else _Status.NOT_SERVING
 
     def _symbols(self) -> SymbolIndex:
         symbols = self._partition.schema.symbols()

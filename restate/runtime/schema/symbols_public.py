@@ -39,7 +39,7 @@ def public_symbols(
     by_id = {deployment.id: deployment for deployment in deployments}
     # Services whose own name is legal come first: an exact name wins over a changed one.
     public = sorted(
-        (service for service in latest if service.public),
+        (service for service in latest if is_visible(service)),
         key=lambda service: (
             legal_name(service.name) != service.name,
             by_id[service.deployment_id].created_ms,
@@ -57,6 +57,11 @@ def public_symbols(
             files += found
     # Ours come last and replace copies that a deployment brings.
     return PublicSymbols(SymbolIndex([*files, *builtin], names.services), tuple(hidden))
+
+
+def is_visible(service: Service) -> bool:
+    """Whether callers from outside may call anything of it."""
+    return service.public or any(handler.always_public for handler in service.handlers)
 
 
 class _Names:

@@ -48,7 +48,7 @@ def synthesize(service: Service) -> FileDescriptorProto:
     unkeyed = service.type is ServiceType.SERVICE
     contract.options.Extensions[_SERVICE_TYPE] = ext_pb2.UNKEYED if unkeyed else ext_pb2.KEYED
     _comment(file, _SERVICE_PATH, _of_service(service))
-    for index, handler in enumerate(handler for handler in service.handlers if handler.public):
+    for index, handler in enumerate(filter(service.is_public, service.handlers)):
         contract.method.add(name=handler.name, input_type=_REQUEST, output_type=_RESPONSE)
         _comment(file, (*_SERVICE_PATH, _METHOD_FIELD, index), _of_handler(handler))
     return file
