@@ -15,7 +15,7 @@ from restate.runtime.query.worker.tables_invocations import (
 )
 from restate.runtime.query.worker.tables_journal import JournalEntries
 from restate.runtime.query.worker.tables_objects import InboxRows, LockRows, PromiseRows, StateRows
-from restate.runtime.query.worker.tables_schema import deployments, services
+from restate.runtime.query.worker.tables_schema import deployments, rules, services
 from restate.runtime.query.worker.world import World
 
 
@@ -34,4 +34,5 @@ def all_sources(world: World) -> Mapping[str, Source]:
     sources["sys_idempotency"] = Idempotency(world)
     sources["sys_service"] = services(world)
     sources["sys_deployment"] = deployments(world)
+    sources["sys_rules"] = rules(world)
     return sources

@@ -1,4 +1,4 @@
-"""`sys_service` and `sys_deployment`, out of the stored schema."""
+"""`sys_service`, `sys_deployment` and `sys_rules`, out of the stored schema."""
 
 from restate.runtime.model.target import Generation
 from restate.runtime.query.worker import tables
@@ -6,6 +6,7 @@ from restate.runtime.query.worker.chunks import ListSource
 from restate.runtime.query.worker.invocation_columns import instance_type, service_type
 from restate.runtime.query.worker.world import World
 from restate.runtime.schema.deployment import Deployment, Service
+from restate.runtime.schema.rule import Rule
 
 
 def services(world: World) -> ListSource[Service]:
@@ -42,6 +43,22 @@ def deployments(world: World) -> ListSource[Deployment]:
             "services": lambda deployment: [service.name for service in deployment.services],
         },
         lambda: sorted(world.registry.deployments.values(), key=lambda deployment: deployment.id),
+    )
+
+
+def rules(world: World) -> ListSource[Rule]:
+    """What operators have stored; no concurrency is no limit."""
+    return ListSource(
+        tables.BY_NAME["sys_rules"].schema,
+        {
+            "pattern": lambda rule: rule.pattern,
+            "concurrency": lambda rule: rule.concurrency,
+            "description": lambda rule: rule.description,
+            "disabled": lambda rule: rule.disabled,
+            "version": lambda rule: rule.version,
+            "last_modified": lambda rule: rule.modified_ms,
+        },
+        lambda: sorted(world.registry.stored.book.rules.values(), key=lambda rule: rule.pattern),
     )
 
 
