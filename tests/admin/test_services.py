@@ -73,6 +73,35 @@ async def test_a_virtual_object_in_full(admin: Admin) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("content_type", "schema", "text"),
+    [
+        (None, None, "none"),
+        ("*/*", None, "*/*"),
+        ("application/json", None, "application/json"),
+        ("application/json", b'{"type":"integer"}', "JSON integer"),
+        ("application/json", b'{"title":"T","type":"object"}', "JSON 'T'"),
+        ("application/json", b'{"type":["string","null"]}', "application/json"),
+        ("text/plain", b'{"type":"string"}', "JSON string"),
+        ("text/plain", b"true", "text/plain"),
+    ],
+)
+async def test_what_handlers_take_and_give_in_a_few_words(
+    content_type: str | None, schema: bytes | None, text: str
+) -> None:
+    admin = Admin()
+    one = Handler(
+        "one",
+        HandlerType.PLAIN,
+        input=InputRule(content_type, False, schema),
+        output=OutputRule(content_type, False, schema),
+    )
+    admin.discovery.answers[URI] = announce(service("S", ServiceType.SERVICE, one))
+    await admin.register(URI)
+    _, body = await admin.get("/services/S/handlers/one")
+    assert (body["input_description"], body["output_description"]) == (text, text)
+
+
 async def test_only_workflows_show_how_long_they_are_kept(admin: Admin) -> None:
     _, body = await admin.get("/services")
     shown = {entry["name"]: entry.get("workflow_completion_retention") for entry in body["services"]}
@@ -321,3 +350,11 @@ async def test_a_list_shows_what_has_changed_since_the_last_one(admin: Admin) ->
     assert await listed() == {"Counter": (False, "0s"), "Wf": (True, "0s")}
     await admin.call("DELETE", f"/deployments/{deployment_id}?force=true")
     assert await listed() == {}
+
+
+async def test_the_methods_of_nothing_are_told_as_classic_does(admin: Admin) -> None:
+    status, refused = await admin.get("/services/Nope/methods/m")
+    assert (status, refused["message"]) == (
+        404,
+        "The requested method 'm' on service 'Nope' does not exist",
+    )

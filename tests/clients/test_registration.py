@@ -47,6 +47,38 @@ FAULTS = {
     "a handler without name": (manifest("S", handler=""), 500, None),
     "a reserved name": (manifest("restateGreeter"), 400, "META0005"),
     "another reserved name": (manifest("OpenAPI"), 400, "META0005"),
+    "a json schema that is none": (
+        manifest(
+            services=[
+                {
+                    "name": "S",
+                    "ty": "SERVICE",
+                    "handlers": [
+                        {
+                            "name": "h",
+                            "input": {"contentType": "application/json", "jsonSchema": {"type": "x"}},
+                        }
+                    ],
+                }
+            ]
+        ),
+        400,
+        None,
+    ),
+    "a public handler in a private service": (
+        manifest(
+            services=[
+                {
+                    "name": "S",
+                    "ty": "SERVICE",
+                    "ingressPrivate": True,
+                    "handlers": [{"name": "h", "ingressPrivate": False}],
+                }
+            ]
+        ),
+        400,
+        None,
+    ),
     "text that is no utf-8": (Answer(body=manifest("S").body.replace(b"S", b"\xff", 1)), 500, None),
 }
 """{what the address answers: (the answer, status, code)}, the same on both servers."""

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,16 @@ def test_input_rules(part: object, rule: InputRule) -> None:
 )
 def test_output_rules(part: object, rule: OutputRule) -> None:
     assert handler(output=part).output == rule
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_json_schema_that_is_none_is_refused_by_its_handler(side: str) -> None:
+    fields: dict[str, Any] = {side: {"contentType": "application/json", "jsonSchema": {"type": "nope"}}}
+    with pytest.raises(
+        DeploymentError, match=f"^the json schema for S/h {side} is invalid: #/type: "
+    ) as caught:
+        handler(**fields)
+    assert (caught.value.code, caught.value.http_status) == (None, 400)
 
 
 @pytest.mark.parametrize(

@@ -121,9 +121,9 @@ class _Routes:
         return json_response(MethodList(method_views(self._find(service))))
 
     async def method(self, service: str, method: str) -> Response:
-        found = self._find(service)
-        handler = found.handler(method)
-        if handler is None or not handler.public:
+        found = self._parts.partition.schema.service(service)
+        handler = None if found is None else found.handler(method)
+        if found is None or handler is None or not handler.public:
             raise Refusal(404, f"The requested method '{method}' on service '{service}' does not exist")
         return json_response(method_view(found, handler))
 

@@ -262,14 +262,14 @@ def _ineffective(
 
 
 def _describe(rule: InputRule | OutputRule) -> str:
-    """In a few words: `none`, `JSON string`, `*/*`."""
-    if rule.content_type is None:
-        return "none"
-    if not rule.content_type.startswith("application/json"):
-        return rule.content_type
+    """In a few words: `none`, `JSON string`, `JSON 'Title'`, else the content type."""
     schema = None if rule.json_schema is None else msgspec.json.decode(rule.json_schema)
-    kind = schema.get("type") if isinstance(schema, dict) else None
-    return f"JSON {kind}" if isinstance(kind, str) else "JSON"
+    if isinstance(schema, dict):
+        if isinstance(title := schema.get("title"), str):
+            return f"JSON '{title}'"
+        if isinstance(kind := schema.get("type"), str):
+            return f"JSON {kind}"
+    return rule.content_type or "none"
 
 
 def _schema(text: bytes | None) -> msgspec.Raw | UnsetType:

@@ -17,6 +17,7 @@ from restate.runtime.schema.deployment import (
     Service,
 )
 from restate.runtime.schema.descriptors import repair
+from restate.runtime.schema.json_schemas import JsonSchemaError, check_json_schema
 from restate.runtime.schema.registration import Announcement
 from restate.runtime.service_protocol.discovery import (
     ClassicAnswer,
@@ -129,7 +130,7 @@ def _input_rule(where: str, part: InputPart | None) -> InputRule:
     """Absent: anything goes. Nothing but `{}`: no body. Otherwise JSON, where no content type is given."""
     if part is None:
         return InputRule()
-    schema = _schema(part.json_schema)
+    schema = _schema(f"{where} input", part.json_schema)
     if part.content_type is None and schema is None:
         return InputRule(required=True) if part.required else InputRule(content_type=None)
     return InputRule(
@@ -140,7 +141,7 @@ def _input_rule(where: str, part: InputPart | None) -> InputRule:
 def _output_rule(where: str, part: OutputPart | None) -> OutputRule:
     if part is None:
         return OutputRule()
-    schema = _schema(part.json_schema)
+    schema = _schema(f"{where} output", part.json_schema)
     content_type = _content_type(where, part.content_type)
     if content_type is None and schema is not None:
         content_type = "application/json"
@@ -153,10 +154,16 @@ def _content_type(where: str, text: str | None) -> str | None:
     return text
 
 
-def _schema(raw: msgspec.Raw) -> bytes | None:
+def _schema(where: str, raw: msgspec.Raw) -> bytes | None:
     """A copy, because the raw value is a view that keeps the whole answer alive."""
     schema = bytes(raw)
-    return None if schema == b"null" else schema
+    if schema == b"null":
+        return None
+    try:
+        check_json_schema(msgspec.json.decode(schema))
+    except JsonSchemaError as error:
+        raise DeploymentError(f"the json schema for {where} is invalid: {error}", http_status=400) from None
+    return schema
 
 
 def _options(part: ServicePart | HandlerPart, workflow_retention_ms: int | None = None) -> Options:
