@@ -190,6 +190,43 @@ def test_grpcurl_uses_the_built_in_services(place: Place) -> None:
     assert bad.code == "InvalidArgument"
 
 
+def test_names_that_descriptors_cannot_have(place: Place, tmp_path: Path) -> None:
+    scripts = _CLIENT.parent
+    programs = [
+        ServiceProgram(Sdk.PYTHON, tmp_path / "modern", script=scripts / "names.py"),
+        ServiceProgram(Sdk.CLASSIC, tmp_path / "classic", script=scripts / "names.mjs"),
+    ]
+    try:
+        for program in programs:
+            place.caller.register(program.uri)
+        listed = grpcurl(place, "list").out.split()
+        # Two names become a_b_c, and plain_name is taken by a service that has it anyway.
+        assert [name for name in listed if name in ("a_b_c", "plain_name")] == ["a_b_c", "plain_name"]
+        for name, called in (
+            ("my_app.greeter_service", "my-app.greeter-service"),
+            ("a_b_c", "a-b_c"),
+            ("plain_name", "plain_name"),
+        ):
+            assert grpcurl(place, f"{name}/greet", data={"request": "x"}).value == {
+                "response": f"{called}: x"
+            }
+        assert (
+            "Registered as my-app.greeter-service." in grpcurl(place, "describe my_app.greeter_service").out
+        )
+        said = grpcurl(place, "greeter_service/greet", data={"request": "x"})
+        assert said.value == {"response": "Hello x"}
+        for total in (1, 2):
+            said = grpcurl(place, "my.counter/add", data={"key": "k", "request": 1})
+            assert said.value == {"response": total}
+        # What is in nobody's way keeps its own name on plain HTTP.
+        assert place.caller.call("plain-name/greet", "x").ok() == "plain-name: x"
+        assert place.caller.call("my_app.greeter_service/greet", "x").status == 404
+        assert place.caller.call("greeter-service/greet", {"request": "x"}).ok() == {"response": "Hello x"}
+    finally:
+        for program in programs:
+            program.stop()
+
+
 def test_a_service_made_private_is_gone_at_once_and_watchers_are_told(place: Place) -> None:
     command = [tool(environments.grpcurl), "-plaintext", "-max-time", "30", "-d", '{"service":"Greeter"}']
     command += [place.address, "grpc.health.v1.Health/Watch"]
