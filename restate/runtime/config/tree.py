@@ -166,8 +166,8 @@ class Query:
     """Queries that wait for a worker; further ones are refused."""
     memory: Size = 256 * MIB
     """What one query may hold in memory; sorts and groups beyond it go to disk, joins fail."""
-    address_space: Size = 4096 * MIB
-    """Of one worker process. A query that reaches it fails, and may take its worker along."""
+    address_space: Size = 2048 * MIB
+    """What one worker may allocate on top of what it has at its start. A query that wants more fails, and may take its worker along."""
     timeout_ms: Millis = 60_000
     """How long a query may compute; the time its client takes does not count."""
     take_timeout_ms: Millis = 60_000

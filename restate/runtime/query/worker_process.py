@@ -23,7 +23,7 @@ _MOST_STDERR = 2_000
 @attrs.frozen
 class WorkerSettings:
     """database: folder of the server's. home: where each worker gets a folder. memory_bytes: for the rows that a query
-    has to hold; beyond it goes to disk where it can. address_space_bytes: of the whole process.
+    has to hold; beyond it goes to disk where it can. address_space_bytes: what the process may allocate after its start.
     """
 
     database: Path

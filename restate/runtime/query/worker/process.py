@@ -300,17 +300,22 @@ def _catalog_session(session: frames.Session) -> CatalogSession:
 def run(settings: Settings) -> NoReturn:
     """Take the limits of a worker, then serve."""
     os.nice(settings.niceness)
-    _limit_memory(settings.address_space_bytes)
     try:
         worker = Worker(settings)
     except (RestateError, OSError) as error:
         sys.exit(f"cannot start: {error}")
+    _limit_memory(settings.address_space_bytes)
     worker.serve()
 
 
 def _limit_memory(size_bytes: int) -> None:
-    """A query that wants more gets an error, or ends this process; in any case only itself."""
+    """A query that wants more than `size_bytes` gets an error, or ends this process; in any case only itself.
+
+    The limit is on addresses, and what the libraries reserve at their start without using it, a gigabyte each, depends
+    on the machine; so what is there already is not counted.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    size_bytes += int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     if hard != resource.RLIM_INFINITY:
         size_bytes = min(size_bytes, hard)
     resource.setrlimit(resource.RLIMIT_AS, (size_bytes, hard))

@@ -1,0 +1,87 @@
+"""What a filter leaves of the values of a column."""
+
+import datetime as dt
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from restate.runtime.query.worker.filters import (
+    Call,
+    Field,
+    Literal,
+    NotUnderstood,
+    allowed,
+    decode,
+    field_names,
+)
+
+ident, STATUS, NUMBER = pc.field("id"), pc.field("status"), pc.field("n")
+SCHEMA = pa.schema([("id", pa.utf8()), ("status", pa.utf8()), ("n", pa.uint64())])
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        (ident == "a", {"id": {"a"}}),
+        (pc.scalar("a") == ident, {"id": {"a"}}),
+        ((ident == "a") | (ident == "b"), {"id": {"a", "b"}}),
+        ((ident == "a") & (STATUS == "x"), {"id": {"a"}, "status": {"x"}}),
+        ((ident == "a") & (ident == "b"), {"id": set()}),
+        ((ident == "a") | (STATUS == "x"), {}),
+        (((ident == "a") | (ident == "b")) & (NUMBER > 1), {"id": {"a", "b"}}),
+        (((ident == "a") & (NUMBER == 1)) | ((ident == "b") & (NUMBER > 1)), {"id": {"a", "b"}}),
+        (ident.isin(["a", "b"]), {"id": {"a", "b"}}),
+        (ident.isin(pa.array(["a", None])), {}),
+        (~(ident == "a"), {}),
+        (ident != "a", {}),
+        (ident.is_null(), {}),
+        (pc.scalar(False), {"": set()}),
+        (pa.scalar(2**64 - 1, pa.uint64()) == NUMBER, {"n": {2**64 - 1}}),
+        (ident == pa.scalar(None, pa.utf8()), {"id": set()}),
+    ],
+    ids=str,
+)
+def test_only_these_values_are_left(expression: pc.Expression, expected: dict[str, set[object]]) -> None:
+    assert allowed(expression) == expected
+
+
+def test_without_a_filter_everything_is_left() -> None:
+    assert allowed(None) == {}
+    assert field_names(None, SCHEMA) == set()
+
+
+def test_the_tree_is_read_as_it_is() -> None:
+    expression = (ident == "a") & (NUMBER > 1)
+    equal = Call("equal", (Field("id"), Literal("a")))
+    greater = Call("greater", (Field("n"), Literal(1)))
+    assert decode(expression) == Call("and_kleene", (equal, greater))
+
+
+def test_the_columns_that_a_filter_reads_are_known() -> None:
+    assert field_names(((ident == "a") | (ident == "b")) & (NUMBER > 1), SCHEMA) == {"id", "n"}
+
+
+def test_literals_of_every_type_are_read() -> None:
+    moment = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    literal = pa.scalar(moment, pa.timestamp("ms", "+00:00"))
+    assert allowed(pc.field("t") == literal) == {"t": {moment}}
+
+
+def test_a_list_of_five_hundred_ids_is_understood() -> None:
+    ids = [f"inv_{number}" for number in range(500)]
+    expression = ident == ids[0]
+    for each in ids[1:]:
+        expression = expression | (ident == each)
+    # As a chain it may be too deep to walk, which only means that every row is looked at.
+    assert allowed(expression) in ({"id": set(ids)}, {})
+    assert allowed(ident.isin(ids)) == {"id": set(ids)}
+
+
+def test_what_is_not_understood_leaves_everything_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise NotUnderstood("a form of a later version")
+
+    monkeypatch.setattr("restate.runtime.query.worker.filters.decode", refuse)
+    assert allowed(ident == "a") == {}
+    assert field_names(ident == "a", SCHEMA) == {"id", "status", "n"}
