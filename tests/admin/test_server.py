@@ -105,14 +105,52 @@ async def test_hostile_bytes_cost_only_their_own_connection() -> None:
         assert await admin.healthy()
 
 
-async def test_a_body_that_comes_after_the_refusal_costs_nobody_else(
-    caplog: pytest.LogCaptureFixture,
+async def read_answer(stream: trio.SocketStream) -> bytes:
+    """Until the end of an error's body."""
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += await stream.receive_some()
+    return answer
+
+
+@pytest.mark.parametrize("body_bytes", [2, 3_000_000])
+async def test_after_a_refusal_the_connection_goes_on_however_late_the_body_is(body_bytes: int) -> None:
+    head = f"PUT /services/S/state HTTP/1.1\r\nhost: x\r\ncontent-length: {body_bytes}\r\n\r\n".encode()
+    async with running() as admin, await trio.open_tcp_stream("127.0.0.1", admin.port) as stream:
+        with trio.fail_after(4):
+            for late_s in (0, 0.001, 0.01, 0.03):
+                await stream.send_all(head)
+                await trio.sleep(late_s)
+                await stream.send_all(b"x" * body_bytes)
+                assert (await read_answer(stream)).startswith((b"HTTP/1.1 405", b"HTTP/1.1 413"))
+
+
+async def test_a_connection_whose_body_never_comes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_BODY_GRACE_S", 0.05)
+    async with running() as admin, await trio.open_tcp_stream("127.0.0.1", admin.port) as stream:
+        await stream.send_all(b"POST /deployments HTTP/1.1\r\nhost: x\r\ncontent-length: 5000\r\n\r\n")
+        assert (await read_answer(stream)).startswith((b"HTTP/1.1 413", b"HTTP/1.1 415"))
+        with trio.fail_after(2):
+            assert await stream.receive_some() == b""
+        assert await admin.healthy()
+
+
+async def test_a_body_that_comes_long_after_the_refusal_costs_nobody_else(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(server, "_BODY_GRACE_S", 0.0)
     async with running() as admin, await trio.open_tcp_stream("127.0.0.1", admin.port) as stream:
         peer = h2.connection.H2Connection()
         peer.initiate_connection()
         peer.send_headers(
-            1, [(":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", "/nope")]
+            1,
+            [
+                (":method", "POST"),
+                (":scheme", "http"),
+                (":authority", "x"),
+                (":path", "/nope"),
+                ("content-length", "5000"),
+            ],
         )
         await stream.send_all(peer.data_to_send())
         answer = b""

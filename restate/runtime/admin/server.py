@@ -1,7 +1,8 @@
 """Serves the admin application on a bound socket: the only file that knows Hypercorn.
 
-Hypercorn 0.18 lets an exception in one connection end the whole server, loses sight of idle connections, and at
-shutdown waits without end for a client that does not read. All three are mended here (building-blocks.md §1.2).
+Hypercorn 0.18 lets an exception in one connection end the whole server, loses sight of idle connections, at shutdown
+waits without end for a client that does not read, and neither closes nor goes on with a connection whose request was
+answered before its body had come. All four are mended here (building-blocks.md §1.2).
 """
 
 import logging
@@ -16,7 +17,7 @@ import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.config import Sockets
-from hypercorn.events import Event, Updated
+from hypercorn.events import Closed, Event, Updated
 
 from restate.runtime.admin.app import build
 from restate.runtime.admin.parts import DiscoveryHandle, PartitionHandle, Parts, QueryPool
@@ -32,6 +33,10 @@ log = logging.getLogger("restate.admin")
 
 _GRACE_S = 3.0
 """For requests in progress at shutdown; registrations that wait for a slow deployment are not worth more."""
+
+
+_BODY_GRACE_S = 5.0
+"""For the rest of a body that nobody wants, so that the client comes to read its answer and can go on."""
 
 
 class _ServerConfig(HypercornConfig):
@@ -74,8 +79,8 @@ class _Connection(hypercorn.trio.tcp_server.TCPServer):
 
     async def protocol_send(self, event: Event) -> None:
         # Quart cancels the task that reports the end of a request. Unshielded, that also cancels the watch over the
-        # idle connection which the report starts, and the connection would then stay open for ever.
-        with trio.CancelScope(shield=isinstance(event, Updated)):
+        # idle connection which the report starts, or its closing, and the connection would then stay open for ever.
+        with trio.CancelScope(shield=isinstance(event, Updated | Closed)):
             await super().protocol_send(event)
 
 
@@ -126,13 +131,39 @@ async def serve(
         nursery.start_soon(_cut_connections, server_config, shutdown)
         nursery.start_soon(warn_of_subscriptions, parts)
         await hypercorn.trio.run.worker_serve(
-            ASGIWrapper(build(parts, gate)),
+            ASGIWrapper(_reading_bodies(build(parts, gate))),
             server_config,
             sockets=sockets,
             shutdown_trigger=shutdown.wait,
             task_status=task_status,
         )
         nursery.cancel_scope.cancel()
+
+
+def _reading_bodies(app: Any) -> Any:
+    """The ASGI application, whose answers end when the request has: until then Quart reads, and drops what is too much."""
+
+    async def run(scope: Any, receive: Any, send: Any) -> None:
+        ended = trio.Event()
+
+        async def receive_watched() -> Any:
+            message = await receive()
+            if not message.get("more_body"):
+                ended.set()
+            return message
+
+        async def send_last(message: Any) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                with trio.move_on_after(_BODY_GRACE_S):
+                    await ended.wait()
+            await send(message)
+
+        if scope["type"] == "http":
+            await app(scope, receive_watched, send_last)
+        else:
+            await app(scope, receive, send)
+
+    return run
 
 
 async def _cut_connections(config: _ServerConfig, shutdown: trio.Event) -> None:
