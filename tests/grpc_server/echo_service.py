@@ -10,12 +10,15 @@ from typing import Any
 import attrs
 import trio
 from google.protobuf import wrappers_pb2
+from grpclib.const import Status as GrpcStatus
+from grpclib.exceptions import GRPCError
 
 from restate.runtime.grpc_server.call import Call
 from restate.runtime.grpc_server.method import Cardinality, Method
 from restate.runtime.grpc_server.server import RpcServer
 from restate.runtime.net.http import Request, Response
 from restate.runtime.net.limits import Limits
+from restate.runtime.pb.rpc_pb2 import Status
 from restate.runtime.rpc.frames import frame
 from restate.runtime.rpc.status import Code, Detail, RpcError
 from tests.support.net_server import Running, running
@@ -57,6 +60,19 @@ class Echo:
     async def silent(self, call: Call) -> None:
         await call.recv_bytes()
 
+    async def twice(self, call: Call) -> None:
+        await call.send_bytes(await call.recv_bytes())
+        await call.send_bytes(b"")
+
+    async def grpclib(self, call: Call) -> None:
+        raise GRPCError(GrpcStatus.ABORTED, "stop")
+
+    async def told(self, call: Call) -> None:
+        await call.send_initial_metadata(metadata={"x-early": "1"})
+        await call.send_trailing_metadata(
+            status=GrpcStatus.PERMISSION_DENIED, status_message="no", metadata={"x-more-bin": b"\xff"}
+        )
+
     async def wait(self, call: Call) -> None:
         self.begun += 1
         try:
@@ -96,13 +112,18 @@ class Echo:
             "Fail": (self.fail, Cardinality.UNARY_UNARY),
             "Crash": (self.crash, Cardinality.UNARY_UNARY),
             "Silent": (self.silent, Cardinality.UNARY_UNARY),
+            "Twice": (self.twice, Cardinality.UNARY_UNARY),
+            "Grpclib": (self.grpclib, Cardinality.UNARY_UNARY),
+            "Told": (self.told, Cardinality.UNARY_UNARY),
             "Wait": (self.wait, Cardinality.UNARY_UNARY),
             "Several": (self.several, Cardinality.UNARY_STREAM),
             "Watch": (self.watch, Cardinality.UNARY_STREAM),
             "Chat": (self.chat, Cardinality.STREAM_STREAM),
         }
-        if name not in kinds:
+        if name not in kinds and name != "Wrapped":
             raise RpcError(Code.UNIMPLEMENTED, f"no method {name}")
+        if name == "Wrapped":
+            return Method(SERVICE, name, Cardinality.UNARY_UNARY, Status, Status, self.unary)
         handle, cardinality = kinds[name]
         return Method(SERVICE, name, cardinality, Text, Text, handle, no_side_effects=name == "Unary")
 

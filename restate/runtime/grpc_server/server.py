@@ -20,7 +20,7 @@ from restate.runtime.net.http import (
     Response,
     only_closed,
 )
-from restate.runtime.rpc import compression, connect, grpc
+from restate.runtime.rpc import compression, connect, grpc, transcode
 from restate.runtime.rpc.connect import Place
 from restate.runtime.rpc.protocols import (
     CONNECT_JSON,
@@ -118,10 +118,10 @@ class RpcServer:
             return
         wire = CONNECT_JSON if asked.codec is Codec.JSON else CONNECT_PROTO
         try:
-            source, coding = self._connect_source(asked, profile, query, request)
+            method = self._method(path)
+            source, coding = self._connect_source(asked, method, profile, query, request)
             compress = compression.answers_in_gzip(coding, request.header(b"accept-encoding"))
             answer = ConnectAnswer(response, wire, profile, compress=compress, headers=headers)
-            method = self._method(path)
             timeout_s = connect.timeout_of(request.header(b"connect-timeout-ms"))
         except RpcError as error:
             await self.refuse(error, query, request, response)
@@ -154,7 +154,7 @@ class RpcServer:
         await answer.fail(error, [], [])
 
     def _connect_source(
-        self, asked: connect.Asked, profile: Profile, query: str, request: Request
+        self, asked: connect.Asked, method: Method, profile: Profile, query: str, request: Request
     ) -> tuple[Source, bytes | None]:
         """The message, and the coding in which it came. Raises RpcError."""
         if asked.place is Place.BODY:
@@ -163,7 +163,7 @@ class RpcServer:
                 compression.check_coding(coding)
             return BodySource(request, encoding=coding, limit=self._size_limit), coding
         if asked.place is Place.NOWHERE:
-            return ValueSource(b"{}"), None
+            return ValueSource(transcode.to_json(b"", method.request_type)), None
         message, coding = connect.message_in(query)
         return ValueSource(compression.decompress(message, coding, self._size_limit)), coding
 
