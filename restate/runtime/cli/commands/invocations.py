@@ -152,7 +152,7 @@ def describe(session: Session, *, invocation_id: str) -> None:
         session.out.json(row | {"journal": journal})
         return
     caller = row.get("invoked_by_target") or row.get("invoked_by_id")
-    retries = row.get("retry_count", 0)
+    trying = row["status"] in ("running", "backing-off")
     session.out.pairs(
         [
             ("ID", row["id"]),
@@ -164,8 +164,8 @@ def describe(session: Session, *, invocation_id: str) -> None:
             ("Idempotency key", row.get("idempotency_key")),
             ("Deployment", _deployment(row)),
             ("SDK", row.get("last_attempt_server")),
-            ("Attempts failed", retries or None),
-            ("Next attempt", session.moment(row.get("next_retry_at"))),
+            ("Attempts", row.get("retry_count") if trying else None),
+            ("Next attempt", session.moment(row.get("next_retry_at")) if trying else None),
             ("Failure", _failure(row)),
             ("Failed at", _failed_entry(row)),
         ]

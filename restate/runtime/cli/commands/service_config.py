@@ -63,9 +63,10 @@ def view(session: Session, *, service: str) -> None:
 
 def _retries(service: Json) -> list[tuple[str, Any]]:
     policy: Json = service.get("retry_policy", {})
+    # Both servers send them in an order of their own.
     return [
         (name, "infinite" if name == "max_attempts" and value is None else value)
-        for name, value in policy.items()
+        for name, value in sorted(policy.items())
     ]
 
 

@@ -1,0 +1,62 @@
+"""What happens between the steps of a command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.support.caller import eventually
+
+if TYPE_CHECKING:
+    from tests.clients.command_line.scene import Scene
+
+
+def fill(scene: Scene) -> None:
+    """One invocation in each status, named by it; `v1` is registered."""
+    scene.name_deployments()
+    scene.send("scheduled", "Greeter/greet/send?delay=1h", "later")
+    scene.send("completed", "Greeter/greet/send", "you")
+    scene.send("failed", "Steps/refuses/send", "you")
+    scene.send("running", "Cart/held/hold/send", 600)
+    scene.wait_for("running", "running")
+    scene.send("pending", "Cart/held/add/send", 1)
+    scene.send("stateful", "Cart/a/add/send", 5)
+    scene.send("backing off", "Steps/fails/send", "one")
+    scene.send("to pause", "Steps/fails/send", "two")
+    scene.send("suspended", "Steps/sleeps/send", 3600)
+    scene.send("waiting", "Steps/waits/send", "me")
+    scene.send("caller", "Steps/calls/send", "child")
+    scene.wait_for("caller", "suspended")
+    scene.send("workflow", "Signup/wf/run/send", "me")
+    for name in ("completed", "failed", "stateful"):
+        scene.wait_for(name, "completed")
+    for name in ("backing off", "to pause"):
+        scene.wait_for(name, "backing-off")
+    for name in ("suspended", "waiting", "caller", "workflow"):
+        scene.wait_for(name, "suspended")
+    scene.wait_for_rows("SELECT id FROM sys_invocation WHERE status = 'suspended'", 5)
+    for row in scene.rows("SELECT id, target FROM sys_invocation WHERE invoked_by_id IS NOT NULL"):
+        scene.names["called" if row["target"] == "Steps/waits" else "sent"] = row["id"]
+    scene.wait_for("called", "suspended")
+
+
+def end_all(scene: Scene) -> None:
+    """Kill what has not ended, and what starts because of that."""
+
+    def kill() -> bool:
+        rows = scene.rows("SELECT id FROM sys_invocation WHERE status != 'completed'")
+        for row in rows:
+            scene.caller.kill(row["id"])
+        return not rows
+
+    eventually(kill, what="the end of all invocations")
+
+
+def upgrade(scene: Scene) -> None:
+    """A sleeping invocation on `v1`, and a second program, `v2`, that is not registered yet."""
+    end_all(scene)
+    scene.send("pinned", "Steps/waits/send", "pinned")
+    scene.send("failing", "Steps/fails/send", "rescued")
+    scene.wait_for("pinned", "suspended")
+    scene.wait_for("failing", "backing-off")
+    program = scene.start_program("v2")
+    (program.bed / "allowed").touch()

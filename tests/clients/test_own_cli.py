@@ -1,0 +1,192 @@
+"""Our own command line takes the official one's words, and works with both servers.
+
+It goes through the same steps as the official one in `test_official_cli.py`, and must end as often well or badly. What
+it shows with our server is what it has shown with the official one, which `command_line/own.json` holds. Renew it, after
+a change of the steps or of what the program prints, by
+
+    python -m tests.clients.test_own_cli
+
+With `--official` it is run with the official server again. The last tests give it a terminal.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.clients.command_line.differences import OWN_DIFFERENCES, compared, missing
+from tests.clients.command_line.scene import Step, dump, load, play
+from tests.clients.command_line.steps import OWN_SCRIPT
+from tests.support import command_line
+from tests.support.environments import MissingToolError
+from tests.support.server import OurServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.clients.command_line.scene import Observation
+    from tests.support.server import Server
+
+_FOLDER = Path(__file__).with_name("command_line")
+_RECORDED = _FOLDER / "own.json"
+_STEPS = [each.name for each in OWN_SCRIPT if isinstance(each, Step)]
+
+STATUSES = {
+    "-y invocations resume <backing off> --deployment latest": (1, "what the server refuses was not done"),
+    "-y invocations resume Steps/fails --deployment nope": (1, "what the server refuses was not done"),
+    "-y services config patch Cart --abort-timeout nonsense": (
+        1,
+        "the server reads durations, and says what is wrong",
+    ),
+}
+"""{step: (our exit status, why it is not the official command line's)}."""
+
+
+def record() -> None:
+    """Run all steps with the official server and keep what was shown."""
+    with tempfile.TemporaryDirectory() as folder:
+        dump(play(command_line.ours(Path(folder)), OWN_SCRIPT, "official", Path(folder)), _RECORDED)
+
+
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, Observation]:
+    return load(_RECORDED)
+
+
+@pytest.fixture(scope="module")
+def seen(server_kind: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Observation]:
+    folder = tmp_path_factory.mktemp(server_kind)
+    try:
+        return play(command_line.ours(folder), OWN_SCRIPT, server_kind, folder)
+    except MissingToolError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize("step", _STEPS)
+def test_a_command_shows_the_same_with_both_servers(
+    step: str, server_kind: str, seen: dict[str, Observation], recorded: dict[str, Observation]
+) -> None:
+    ours = server_kind == "ours"
+    expected = compared(step, recorded[step], OWN_DIFFERENCES, ours=False)
+    found = compared(step, seen[step], OWN_DIFFERENCES, ours=ours)
+    difference = difflib.unified_diff(
+        expected[1].split("\n"), found[1].split("\n"), "expected", server_kind, lineterm="", n=1
+    )
+    assert found == expected, "\n".join(difference)
+
+
+def test_it_ends_as_the_official_command_line_does(recorded: dict[str, Observation]) -> None:
+    official = load(_FOLDER / "official.json")
+    for step in _STEPS:
+        expected = STATUSES[step][0] if step in STATUSES else official[step]["status"]
+        assert recorded[step]["status"] == expected, step
+    assert all(recorded[step]["status"] != official[step]["status"] for step in STATUSES)
+
+
+def test_every_difference_has_its_steps_and_reason(recorded: dict[str, Observation]) -> None:
+    assert all(difference.reason for difference in OWN_DIFFERENCES)
+    assert missing(recorded, OWN_DIFFERENCES) == []
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    made = OurServer(tmp_path_factory.mktemp("terminal"))
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+class Terminal:
+    """Our command line on a terminal of 100 columns."""
+
+    def __init__(self, server: Server, *words: str, **environment: str) -> None:
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (40, 100))
+        kept = {
+            name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR", "COLUMNS")
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "restate.runtime.cli", *words],
+            env={**kept, "RESTATE_ADMIN_URL": server.admin, "TERM": "xterm-256color", **environment},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        self._file = ours
+        self.shown = ""
+
+    def read_until(self, pattern: str) -> None:
+        """Until what was shown matches, or the program has ended."""
+        deadline = time.monotonic() + 20
+        while not re.search(pattern, self.shown, re.DOTALL):
+            assert time.monotonic() < deadline, self.shown
+            if not select.select([self._file], [], [], 0.1)[0]:
+                continue
+            try:
+                data = os.read(self._file, 65536)
+            except OSError:
+                # Linux tells so that nobody holds the other side any more.
+                return
+            self.shown += data.decode()
+
+    def type(self, text: str) -> None:
+        os.write(self._file, text.encode())
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        """Read what is left; the exit status."""
+        self.read_until("(?!)")
+        os.close(self._file)
+        return self._process.wait(20)
+
+
+def test_a_terminal_gets_colours_unless_it_wants_none(server: Server) -> None:
+    coloured, plain = Terminal(server, "whoami"), Terminal(server, "whoami", NO_COLOR="1")
+    assert (coloured.end(), plain.end()) == (0, 0)
+    assert "\x1b[1;32mhealthy" in coloured.shown
+    assert "\x1b" not in plain.shown
+
+
+def test_watching_draws_again_until_it_is_interrupted(server: Server) -> None:
+    terminal = Terminal(server, "sql", "SELECT 1 AS watched", "-w", "-n", "0.1")
+    terminal.read_until("(?:\x1b\\[2J.*WATCHED.*){3}")
+    terminal.interrupt()
+    assert terminal.end() == 0
+
+
+def test_what_changes_something_is_asked_first(server: Server) -> None:
+    words = ("kafka-clusters", "create", "asked", "bootstrap.servers=127.0.0.1:1")
+    for answer, status in (("n", 1), ("y", 0)):
+        terminal = Terminal(server, *words)
+        terminal.read_until(r"Create the Kafka cluster asked\? \[y/N\]")
+        terminal.type(f"{answer}\n")
+        assert terminal.end() == status, terminal.shown
+    assert "409 Conflict" in again(server, *words)
+
+
+def again(server: Server, *words: str) -> str:
+    terminal = Terminal(server, *words, "--yes")
+    assert terminal.end() == 1
+    return terminal.shown
+
+
+if __name__ == "__main__":
+    record()

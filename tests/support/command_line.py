@@ -1,0 +1,107 @@
+"""Runs a command line against a server under test: the official one or ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import attrs
+
+from tests.support import environments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.support.server import Server
+
+_TIMEOUT_SECONDS = 30
+
+
+@attrs.frozen
+class Done:
+    """What a call has left: exit status, standard output and standard error."""
+
+    status: int
+    out: str
+    err: str
+
+
+class CommandLine:
+    """Calls of one program; each is a process of its own, without a terminal."""
+
+    def __init__(self, program: Sequence[str], folder: Path) -> None:
+        """folder: exists; gets the program's configuration and the editor's script."""
+        self._program = list(program)
+        self._folder = folder
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        server: Server,
+        *,
+        edited: str | None = None,
+        meanwhile: tuple[str, str] | None = None,
+    ) -> Done:
+        """edited: what an editor makes of any text it is given; `{}` in it stands for that text.
+
+        meanwhile: URL and JSON that the editor posts before it is done.
+        """
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("RESTATE_") and name.lower() not in ("http_proxy", "no_proxy", "ci")
+        }
+        environment = {
+            **kept,
+            "RESTATE_ADMIN_URL": server.admin,
+            "RESTATE_INGRESS_URL": server.ingress,
+            "RESTATE_CLI_CONFIG_HOME": str(self._folder / "home"),
+            "DO_NOT_TRACK": "1",
+            "NO_COLOR": "1",
+            # Both fit what they write to a terminal, and take this for one's width where there is none.
+            "COLUMNS": "200",
+        }
+        if edited is not None:
+            environment["RESTATE_EDITOR"] = self._editor(edited, meanwhile)
+        done = subprocess.run(
+            [*self._program, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def _editor(self, edited: str, meanwhile: tuple[str, str] | None) -> str:
+        settings, script = self._folder / "editor.json", self._folder / "editor"
+        settings.write_text(json.dumps({"edited": edited, "meanwhile": meanwhile}))
+        script.write_text(f"#!{sys.executable}\n{_EDITOR.format(settings=str(settings))}")
+        script.chmod(0o755)
+        return str(script)
+
+
+_EDITOR = """
+import json, pathlib, sys, urllib.request
+settings = json.loads(pathlib.Path({settings!r}).read_text())
+if settings["meanwhile"]:
+    url, body = settings["meanwhile"]
+    request = urllib.request.Request(url, body.encode(), {{"content-type": "application/json"}})
+    urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open(request, timeout=10).read()
+file = pathlib.Path(sys.argv[1])
+file.write_text(settings["edited"].replace("{{}}", file.read_text()))
+"""
+
+
+def official(folder: Path) -> CommandLine:
+    """The official command line. Raises MissingToolError."""
+    return CommandLine([str(environments.official_cli())], folder)
+
+
+def ours(folder: Path) -> CommandLine:
+    return CommandLine([sys.executable, "-m", "restate.runtime.cli"], folder)
