@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
+from google.protobuf.descriptor_pb2 import MethodOptions
 
 from restate.runtime.ingress.server import Speech
 from restate.runtime.model.result import Success
 from restate.runtime.net.http import Request
+from restate.runtime.pb import ext_pb2
 from restate.runtime.rpc.frames import frame
+from restate.runtime.schema.contract import classic_services
+from restate.runtime.schema.descriptors import repair
 from restate.runtime.schema.rows import deployment_row
 from tests.ingress.registries import both
-from tests.schema.builders import deployment, service
+from tests.schema.builders import deployment, registry, service
+from tests.schema.classic import contract, file, file_set
 from tests.support.fake_partition import Port
 
 JSON = {"content_type": "application/json"}
@@ -187,3 +193,50 @@ async def test_a_page_may_read_what_it_needs(port: Port) -> None:
         assert answer.header("access-control-allow-origin") == "https://a"
         exposed = (answer.header("access-control-expose-headers") or "").split(", ")
         assert {"grpc-status", "grpc-message", "x-restate-id", "idempotency-expires"} <= set(exposed)
+
+
+@pytest.fixture
+def harmless() -> Port:
+    """`my-shop` with the method `look-up`, which has no side effects, and `buy`, which has some."""
+    user = file(contract("my-shop", ext_pb2.UNKEYED, ("look-up", "Req"), ("buy", "Req")))
+    user.service[0].method[0].options.idempotency_level = MethodOptions.NO_SIDE_EFFECTS
+    repaired = repair(file_set(user))
+    (found,) = classic_services(repaired, ["my-shop"])
+    stored = msgspec.structs.replace(
+        deployment("dp_c", found), descriptors=repaired.files.SerializeToString()
+    )
+    made = Port(registry(stored))
+    made.partition.outcome = Success(b"")
+    return made
+
+
+@pytest.mark.parametrize("path", ["/my-shop/look-up", "/my_shop/look_up"])
+async def test_a_method_without_side_effects_is_called_by_get(harmless: Port, path: str) -> None:
+    for query in (
+        "encoding=json&message=%7B%22key%22%3A%22k%22%7D",
+        "message=CgFr&base64=1&encoding=proto&connect=v1&unknown=1",
+        "message=%0a%01k&encoding=proto",
+    ):
+        answer = await harmless.ask("GET", f"{path}?{query}")
+        assert answer.status == 200, answer.body
+        assert harmless.partition.asked[-1][2] == b"\x0a\x01k"
+        assert harmless.partition.asked[-1][1].target.handler == "look-up"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status"),
+    [
+        ("buy", "encoding=json&message=%7B%7D", 405),
+        ("look-up", "encoding=foo&message=%7B%7D", 415),
+        ("look-up", "message=%7B%7D", 415),
+        ("look-up", "encoding=json", 400),
+        ("look-up", "encoding=json&message=%7B", 400),
+        ("look-up", "encoding=proto&message=!!&base64=1", 400),
+        ("look-up", "encoding=proto&message=%ff", 400),
+        ("look-up", "encoding=json&message=%7B%7D&compression=br", 501),
+        ("look-up", "encoding=json&message=%7B%7D&compression=gzip", 400),
+    ],
+)
+async def test_what_a_get_cannot_do(harmless: Port, path: str, query: str, status: int) -> None:
+    assert (await harmless.ask("GET", f"/my-shop/{path}?{query}")).status == status
+    assert harmless.partition.asked == []

@@ -5,7 +5,7 @@ Source: the Connect protocol reference of connectrpc.com, and ingress.md §1.1, 
 
 import json
 from enum import Enum
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_to_bytes
 
 import attrs
 
@@ -46,30 +46,6 @@ def is_rpc_type(content_type: bytes | None) -> bool:
 
 def is_proto_type(content_type: bytes | None) -> bool:
     return content_type is not None and content_type.lower().startswith(PROTO.encode())
-
-
-def codec_of(method: str, content_type: bytes | None, query: str, profile: Profile) -> str | Unserved:
-    """JSON or PROTO. A bare GET is an empty message with a JSON answer."""
-    strict = profile is STRICT
-    if is_rpc_type(content_type):
-        return _UNSUPPORTED if method == "POST" else Unserved(405)
-    if method == "GET" and content_type is None:
-        return NOT_BY_GET if _has_message(query) else JSON
-    if method != "POST":
-        return _WRONG_VERB if strict and method != "GET" else _UNSUPPORTED
-    if content_type is not None:
-        text = content_type.decode("latin-1").lower()
-        if strict and not _plain_parameters(text):
-            return _UNSUPPORTED_STRICT
-        for codec in (JSON, PROTO):
-            if text.startswith(codec):
-                return codec
-    return _UNSUPPORTED_STRICT if strict else _UNSUPPORTED
-
-
-def _has_message(query: str) -> bool:
-    """Whether a GET carries a message. None is read: only methods without side effects may be called so."""
-    return any(name in ("message", "encoding") for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
 def _plain_parameters(content_type: str) -> bool:
@@ -128,14 +104,35 @@ class Asked:
 
 
 def asked(method: str, content_type: bytes | None, query: str, profile: Profile) -> Asked | Unserved:
-    """What a request wants, if it is one of this protocol."""
-    if method == "GET" and (profile is STRICT or (content_type is None and _has_message(query))):
-        return _asked_by_query(query)
-    codec = codec_of(method, content_type, "", profile)
-    if isinstance(codec, Unserved):
-        return codec
-    place = Place.NOWHERE if method == "GET" else Place.BODY
-    return Asked(Codec.JSON if codec == JSON else Codec.PROTO, place)
+    """What a request wants, if it is one of this protocol. A bare GET wants a JSON answer."""
+    strict = profile is STRICT
+    if is_rpc_type(content_type):
+        return _UNSUPPORTED if method == "POST" else Unserved(405)
+    if method == "GET":
+        if strict or (content_type is None and _has_message(query)):
+            return _asked_by_query(query)
+        return Asked(Codec.JSON, Place.NOWHERE) if content_type is None else _UNSUPPORTED
+    if method != "POST":
+        return _WRONG_VERB if strict else _UNSUPPORTED
+    codec = _codec_of(content_type, strict)
+    if codec is None:
+        return _UNSUPPORTED_STRICT if strict else _UNSUPPORTED
+    return Asked(codec, Place.BODY)
+
+
+def _codec_of(content_type: bytes | None, strict: bool) -> Codec | None:
+    if content_type is None:
+        return None
+    text = content_type.decode("latin-1").lower()
+    if strict and not _plain_parameters(text):
+        return None
+    if text.startswith(JSON):
+        return Codec.JSON
+    return Codec.PROTO if text.startswith(PROTO) else None
+
+
+def _has_message(query: str) -> bool:
+    return any(name in ("message", "encoding") for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
 def _asked_by_query(query: str) -> Asked | Unserved:
@@ -149,8 +146,10 @@ def _asked_by_query(query: str) -> Asked | Unserved:
 def message_in(query: str) -> tuple[bytes, bytes | None]:
     """The message that a GET carries, as it is encoded, and its compression. Raises RpcError INVALID_ARGUMENT."""
     values: dict[bytes, bytes] = {}
-    for name, value in parse_qsl(query.encode("latin-1", "replace"), keep_blank_values=True):
-        values.setdefault(name, value)
+    # parse_qsl would make text of the message, which it need not be.
+    for pair in query.encode("latin-1", "replace").replace(b"+", b" ").split(b"&"):
+        name, _, value = pair.partition(b"=")
+        values.setdefault(unquote_to_bytes(name), unquote_to_bytes(value))
     message = values.get(b"message")
     if message is None:
         raise RpcError(Code.INVALID_ARGUMENT, "expected the query parameter message, got none")
