@@ -1,4 +1,5 @@
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from restate.runtime import config
 from restate.runtime.model.target import Generation, HandlerType, ServiceType
@@ -259,3 +260,16 @@ async def test_deployments_may_differ_in_a_routing_header_alone() -> None:
         for headers in ({}, {"a": "1"}, {"x-version": "1"}, {"X-VERSION": "1"}, {"x-version": "2"})
     ]
     assert statuses == [201, 200, 201, 200, 201]
+
+
+async def test_the_descriptors_of_both_generations() -> None:
+    admin = Admin()
+    files = FileDescriptorSet(file=[FileDescriptorProto(name="mine.proto")]).SerializeToString()
+    admin.discovery.answers[URI] = announce(service("c", ServiceType.UNKEYED), descriptors=files)
+    admin.discovery.answers[OTHER] = announce(service("Greeter"))
+    for uri, last in ((URI, "mine.proto"), (OTHER, "dev/restate/synth/Greeter.proto")):
+        _, created = await admin.register(uri)
+        response = await admin.client.get(f"/deployments/{created['id']}/descriptors")
+        assert (response.status_code, response.content_type) == (200, "application/x-protobuf")
+        answer = FileDescriptorSet.FromString(await response.get_data(as_text=False))
+        assert answer.file[-1].name == last

@@ -27,6 +27,7 @@ from restate.runtime.admin.views import (
 from restate.runtime.model.ids import DeploymentId, format_deployment_id
 from restate.runtime.model.target import Generation
 from restate.runtime.schema.deployment import Deployment
+from restate.runtime.schema.file_sets import file_set
 from restate.runtime.schema.registration import (
     UNASKED_LAMBDA,
     Announcement,
@@ -174,11 +175,9 @@ class _Routes:
         return json_response(deployment_detail(found, self._parts.defaults, superset=superset))
 
     async def descriptors(self, deployment: str) -> Response:
-        """The FileDescriptorSet of a classic deployment, repaired."""
+        """A FileDescriptorSet."""
         found = find_deployment(self._parts, deployment)
-        if found.generation is Generation.MODERN:
-            raise Refusal(404, f"The deployment '{found.id}' has no protobuf descriptors")
-        return Response(found.descriptors, content_type="application/x-protobuf")
+        return Response(file_set(found), content_type="application/x-protobuf")
 
     async def delete(self, deployment: str) -> Response:
         wanted = read_deployment_id(deployment)
