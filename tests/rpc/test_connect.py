@@ -9,27 +9,28 @@ import pytest
 
 from restate.runtime.rpc.compression import decompress
 from restate.runtime.rpc.connect import (
-    JSON,
-    PROTO,
+    Asked,
+    Place,
     Unserved,
-    codec_of,
+    asked,
     error_body,
     is_proto_type,
     is_rpc_type,
     profile_of,
     timeout_of,
 )
+from restate.runtime.rpc.protocols import Codec
 from restate.runtime.rpc.status import PLAIN, STRICT, Code, Profile, RpcError, outcome_code
 
 
 @pytest.mark.parametrize(
     ("method", "content_type", "expected"),
     [
-        ("POST", b"application/json", JSON),
-        ("POST", b"Application/JSON; charset=latin-1", JSON),
-        ("POST", b"application/proto", PROTO),
-        ("POST", b"application/protobuf", PROTO),
-        ("GET", None, JSON),
+        ("POST", b"application/json", Asked(Codec.JSON, Place.BODY)),
+        ("POST", b"Application/JSON; charset=latin-1", Asked(Codec.JSON, Place.BODY)),
+        ("POST", b"application/proto", Asked(Codec.PROTO, Place.BODY)),
+        ("POST", b"application/protobuf", Asked(Codec.PROTO, Place.BODY)),
+        ("GET", None, Asked(Codec.JSON, Place.NOWHERE)),
         ("POST", None, 415),
         ("POST", b"text/plain", 415),
         ("GET", b"application/json", 415),
@@ -42,10 +43,10 @@ from restate.runtime.rpc.status import PLAIN, STRICT, Code, Profile, RpcError, o
     ],
 )
 def test_method_and_content_type_choose_the_codec(
-    method: str, content_type: bytes | None, expected: str | int
+    method: str, content_type: bytes | None, expected: Asked | int
 ) -> None:
-    codec = codec_of(method, content_type, "", PLAIN)
-    assert (codec.status if isinstance(codec, Unserved) else codec) == expected
+    found = asked(method, content_type, "", PLAIN)
+    assert (found.status if isinstance(found, Unserved) else found) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,17 +66,27 @@ def test_method_and_content_type_choose_the_codec(
 def test_clients_of_the_protocol_are_told_what_is_served(
     method: str, content_type: bytes, status: int, header: tuple[bytes, bytes]
 ) -> None:
-    assert codec_of(method, content_type, "", STRICT) == Unserved(status, (header,))
+    assert asked(method, content_type, "", STRICT) == Unserved(status, (header,))
 
 
 def test_a_strict_client_may_name_utf_8() -> None:
-    assert codec_of("POST", b"application/json; charset=UTF-8", "", STRICT) == JSON
+    assert asked("POST", b"application/json; charset=UTF-8", "", STRICT) == Asked(Codec.JSON, Place.BODY)
 
 
-@pytest.mark.parametrize("query", ["message=x", "encoding=json&message=", "connect=v1&encoding=json"])
-def test_a_message_in_the_query_is_not_mistaken_for_a_bare_get(query: str) -> None:
-    assert codec_of("GET", None, query, PLAIN) == Unserved(405, ((b"allow", b"POST"),))
-    assert codec_of("GET", None, "a=message", PLAIN) == JSON
+@pytest.mark.parametrize(
+    ("query", "profile", "expected"),
+    [
+        ("message=x&encoding=proto", PLAIN, Asked(Codec.PROTO, Place.QUERY)),
+        ("encoding=json", PLAIN, Asked(Codec.JSON, Place.QUERY)),
+        ("message=x", PLAIN, Unserved(415)),
+        ("connect=v1", STRICT, Unserved(415)),
+        ("a=message", PLAIN, Asked(Codec.JSON, Place.NOWHERE)),
+    ],
+)
+def test_a_message_in_the_query_is_not_mistaken_for_a_bare_get(
+    query: str, profile: Profile, expected: Asked | Unserved
+) -> None:
+    assert asked("GET", None, query, profile) == expected
 
 
 def test_streaming_types() -> None:
