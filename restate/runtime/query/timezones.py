@@ -20,11 +20,16 @@ def find_timezone(name: str) -> str | None:
     offset = _OFFSET.fullmatch(name)
     if offset is not None:
         return _at_offset(offset)
+    # To Postgres the case does not matter; to the system's files it does, and these are the ways they are written.
+    return next((each for each in (name, name.title(), name.upper()) if _is_known(each)), None)
+
+
+def _is_known(name: str) -> bool:
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-    return name
+        return False
+    return True
 
 
 def _at_offset(offset: re.Match[str]) -> str | None:
