@@ -3,6 +3,7 @@
 from typing import Any
 
 import attrs
+from msgspec import UNSET, UnsetType
 
 
 @attrs.frozen
@@ -14,6 +15,14 @@ class Error:
 
     message: str
     restate_code: str | None
+
+
+@attrs.frozen
+class QueryError:
+    """As `Error`; what is wrong with the SQL itself has no code at all."""
+
+    message: str
+    restate_code: str | UnsetType | None = UNSET
 
 
 @attrs.frozen

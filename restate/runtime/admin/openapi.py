@@ -7,7 +7,6 @@ from typing import Any
 from quart import Blueprint, Response, current_app
 
 from restate.runtime.admin.answer import json_response
-from restate.runtime.admin.models_replies import Error
 from restate.runtime.admin.models_schemas import Schemas
 from restate.runtime.admin.openapi_operations import JSON, OPERATIONS, TAGS, Operation, Parameter
 from restate.runtime.admin.views import Json
@@ -41,7 +40,6 @@ def admin_document(routes: set[tuple[str, str]], version: int | None, release: s
         if (version or 0) in operation.versions and (operation.method, operation.path) in routes:
             path = paths.setdefault(operation.path, {})
             path[operation.method.lower()] = _operation(operation, schemas)
-    schemas.schema(Error)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -82,7 +80,11 @@ def _operation(operation: Operation, schemas: Schemas) -> Json:
         content = {JSON: {"schema": schemas.schema(operation.body)}}
         described["requestBody"] = {"required": True, "content": content}
     replies = {status: _reply(status, model, schemas) for status, model in operation.replies.items()}
-    errors = {status: _error(status) for status in _error_statuses(operation) if status not in replies}
+    errors = {
+        status: _reply(status, operation.error, schemas)
+        for status in _error_statuses(operation)
+        if status not in replies
+    }
     described["responses"] = {str(status): reply for status, reply in sorted({**replies, **errors}.items())}
     return described
 
@@ -116,10 +118,3 @@ def _reply(status: int, model: Any, schemas: Schemas) -> Json:
             for content_type, content in contents.items()
         }
     return reply
-
-
-def _error(status: int) -> Json:
-    return {
-        "description": HTTPStatus(status).phrase,
-        "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{Error.__name__}"}}},
-    }

@@ -15,6 +15,8 @@ from restate.runtime.admin.deployments import CreateDeployment
 from restate.runtime.admin.models_replies import (
     BatchOutcome,
     ClusterHealth,
+    Error,
+    QueryError,
     QueryRows,
     RestartBatchOutcome,
     RestartedInvocation,
@@ -44,7 +46,7 @@ class Operation:
     """path: with {parameters}. replies: {status: model, None for an empty body}; where there are several content types,
     {status: {content type: model}}; bytes is what is no JSON. body: model, or list of models.
 
-    errors: statuses with the common body, beyond those that follow from parameters and body. versions: of the
+    errors: statuses with the body of `error`, beyond those that follow from parameters and body. versions: of the
     prefixes that have it; 0 stands for none.
     """
 
@@ -57,6 +59,7 @@ class Operation:
     errors: tuple[int, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     body: Any = None
+    error: Any = Error
     versions: tuple[int, ...] = (0, 2, 3, 4)
 
 
@@ -451,6 +454,7 @@ _QUERY = Operation(
     {200: {"application/vnd.apache.arrow.stream": bytes, JSON: QueryRows}},
     (400, 500, 503),
     body=SqlQuery,
+    error=QueryError,
 )
 
 _SERVER = (
