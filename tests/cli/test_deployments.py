@@ -85,6 +85,20 @@ def test_a_known_deployment_is_left_alone(admin: FakeAdmin) -> None:
     assert len(admin.changes) == 1
 
 
+def test_a_known_deployment_of_the_classic_generation_is_left_alone(admin: FakeAdmin) -> None:
+    refusal = {"message": f"[META0004] it is {DEPLOYMENT_ID}", "restate_code": "META0004"}
+    admin.answers["POST /deployments"] = (409, refusal)
+    admin.answers["GET /deployments"] = (200, {"deployments": [deployment(id="dp_other"), deployment()]})
+    admin.answers[f"GET /deployments/{DEPLOYMENT_ID}"] = (200, deployment())
+    done = admin.run("dp", "register", "http://localhost:9080")
+    assert done.exit_code == 0
+    assert f"registered already, as {DEPLOYMENT_ID}" in done.stdout
+    admin.answers["GET /deployments"] = (200, {"deployments": []})
+    assert "META0004" in admin.run("dp", "register", "http://localhost:9080").stderr
+    admin.answers["POST /deployments"] = (409, {"message": DEPLOYMENT_ID, "restate_code": "META0006"})
+    assert admin.run("dp", "register", "http://localhost:9080").exit_code == 1
+
+
 def test_overwriting_shows_what_changes(admin: FakeAdmin) -> None:
     changed = service(revision=2, handlers=[handler("added")])
     admin.answers["POST /deployments"] = (200, deployment(services=[changed]))

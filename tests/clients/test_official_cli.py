@@ -22,7 +22,9 @@ from tests.clients.command_line.differences import DIFFERENCES, compared, missin
 from tests.clients.command_line.scene import dump, load, play
 from tests.clients.command_line.steps import SCRIPT, STEPS
 from tests.support import command_line
+from tests.support.command_line import Terminal
 from tests.support.environments import MissingToolError
+from tests.support.server import OurServer
 
 if TYPE_CHECKING:
     from tests.clients.command_line.scene import Observation
@@ -66,6 +68,21 @@ def test_a_command_shows_what_it_shows_with_the_official_server(
 def test_every_difference_has_its_steps_and_reason(recorded: dict[str, Observation]) -> None:
     assert all(difference.reason for difference in DIFFERENCES)
     assert missing(recorded, DIFFERENCES) == []
+
+
+def test_watching_draws_again(tmp_path: Path) -> None:
+    server = OurServer(tmp_path)
+    server.start()
+    try:
+        line = command_line.official(tmp_path)
+        terminal = Terminal(line, ["sql", "SELECT 1 AS watched", "-w", "-n", "0.2"], server)
+        terminal.read_until("(?:WATCHED.*){3}")
+        terminal.interrupt()
+        terminal.end()
+    except MissingToolError as tool:
+        pytest.skip(str(tool))
+    finally:
+        server.stop()
 
 
 if __name__ == "__main__":

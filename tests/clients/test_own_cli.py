@@ -12,16 +12,7 @@ With `--official` it is run with the official server again. The last tests give 
 from __future__ import annotations
 
 import difflib
-import os
-import pty
-import re
-import select
-import signal
-import subprocess
-import sys
 import tempfile
-import termios
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +22,7 @@ from tests.clients.command_line.differences import OWN_DIFFERENCES, compared, mi
 from tests.clients.command_line.scene import Step, dump, load, play
 from tests.clients.command_line.steps import OWN_SCRIPT
 from tests.support import command_line
+from tests.support.command_line import Terminal
 from tests.support.environments import MissingToolError
 from tests.support.server import OurServer
 
@@ -111,81 +103,32 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         made.stop()
 
 
-class Terminal:
-    """Our command line on a terminal of 100 columns."""
-
-    def __init__(self, server: Server, *words: str, **environment: str) -> None:
-        ours, theirs = pty.openpty()
-        termios.tcsetwinsize(theirs, (40, 100))
-        kept = {
-            name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR", "COLUMNS")
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "restate.runtime.cli", *words],
-            env={**kept, "RESTATE_ADMIN_URL": server.admin, "TERM": "xterm-256color", **environment},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        self._file = ours
-        self.shown = ""
-
-    def read_until(self, pattern: str) -> None:
-        """Until what was shown matches, or the program has ended."""
-        deadline = time.monotonic() + 20
-        while not re.search(pattern, self.shown, re.DOTALL):
-            assert time.monotonic() < deadline, self.shown
-            if not select.select([self._file], [], [], 0.1)[0]:
-                continue
-            try:
-                data = os.read(self._file, 65536)
-            except OSError:
-                # Linux tells so that nobody holds the other side any more.
-                return
-            self.shown += data.decode()
-
-    def type(self, text: str) -> None:
-        os.write(self._file, text.encode())
-
-    def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
-
-    def end(self) -> int:
-        """Read what is left; the exit status."""
-        self.read_until("(?!)")
-        os.close(self._file)
-        return self._process.wait(20)
-
-
 def test_a_terminal_gets_colours_unless_it_wants_none(server: Server) -> None:
-    coloured, plain = Terminal(server, "whoami"), Terminal(server, "whoami", NO_COLOR="1")
+    line = command_line.ours(server.base_dir)
+    coloured, plain = Terminal(line, ["whoami"], server), Terminal(line, ["whoami"], server, NO_COLOR="1")
     assert (coloured.end(), plain.end()) == (0, 0)
     assert "\x1b[1;32mhealthy" in coloured.shown
     assert "\x1b" not in plain.shown
 
 
 def test_watching_draws_again_until_it_is_interrupted(server: Server) -> None:
-    terminal = Terminal(server, "sql", "SELECT 1 AS watched", "-w", "-n", "0.1")
+    words = ["sql", "SELECT 1 AS watched", "-w", "-n", "0.1"]
+    terminal = Terminal(command_line.ours(server.base_dir), words, server)
     terminal.read_until("(?:\x1b\\[2J.*WATCHED.*){3}")
     terminal.interrupt()
     assert terminal.end() == 0
 
 
 def test_what_changes_something_is_asked_first(server: Server) -> None:
-    words = ("kafka-clusters", "create", "asked", "bootstrap.servers=127.0.0.1:1")
+    line = command_line.ours(server.base_dir)
+    words = ["kafka-clusters", "create", "asked", "bootstrap.servers=127.0.0.1:1"]
     for answer, status in (("n", 1), ("y", 0)):
-        terminal = Terminal(server, *words)
+        terminal = Terminal(line, words, server)
         terminal.read_until(r"Create the Kafka cluster asked\? \[y/N\]")
         terminal.type(f"{answer}\n")
         assert terminal.end() == status, terminal.shown
-    assert "409 Conflict" in again(server, *words)
-
-
-def again(server: Server, *words: str) -> str:
-    terminal = Terminal(server, *words, "--yes")
-    assert terminal.end() == 1
-    return terminal.shown
+    again = line.run([*words, "--yes"], server)
+    assert (again.status, "409 Conflict" in again.err) == (1, True)
 
 
 if __name__ == "__main__":

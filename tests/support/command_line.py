@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
+import select
+import signal
 import subprocess
 import sys
+import termios
+import time
 from typing import TYPE_CHECKING
 
 import attrs
@@ -35,7 +41,7 @@ class CommandLine:
 
     def __init__(self, program: Sequence[str], folder: Path) -> None:
         """folder: exists; gets the program's configuration and the editor's script."""
-        self._program = list(program)
+        self.program = tuple(program)
         self._folder = folder
 
     def run(
@@ -50,12 +56,28 @@ class CommandLine:
 
         meanwhile: URL and JSON that the editor posts before it is done.
         """
+        environment = self.environment(server)
+        if edited is not None:
+            environment["RESTATE_EDITOR"] = self._editor(edited, meanwhile)
+        done = subprocess.run(
+            [*self.program, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def environment(self, server: Server) -> dict[str, str]:
+        """Variables of a call: nothing of the machine's own settings, and where the server is."""
         kept = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith("RESTATE_") and name.lower() not in ("http_proxy", "no_proxy", "ci")
         }
-        environment = {
+        return {
             **kept,
             "RESTATE_ADMIN_URL": server.admin,
             "RESTATE_INGRESS_URL": server.ingress,
@@ -65,18 +87,6 @@ class CommandLine:
             # Both fit what they write to a terminal, and take this for one's width where there is none.
             "COLUMNS": "200",
         }
-        if edited is not None:
-            environment["RESTATE_EDITOR"] = self._editor(edited, meanwhile)
-        done = subprocess.run(
-            [*self._program, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
 
     def _editor(self, edited: str, meanwhile: tuple[str, str] | None) -> str:
         settings, script = self._folder / "editor.json", self._folder / "editor"
@@ -96,6 +106,51 @@ if settings["meanwhile"]:
 file = pathlib.Path(sys.argv[1])
 file.write_text(settings["edited"].replace("{{}}", file.read_text()))
 """
+
+
+class Terminal:
+    """One call of a program on a terminal of 100 columns."""
+
+    def __init__(self, line: CommandLine, words: Sequence[str], server: Server, **environment: str) -> None:
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (40, 100))
+        kept = {name: value for name, value in line.environment(server).items() if name != "NO_COLOR"}
+        self._process = subprocess.Popen(
+            [*line.program, *words],
+            env={**kept, "TERM": "xterm-256color", **environment},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        self._file = ours
+        self.shown = ""
+
+    def read_until(self, pattern: str) -> None:
+        """Until what was shown matches, or the program has ended."""
+        deadline = time.monotonic() + 20
+        while not re.search(pattern, self.shown, re.DOTALL):
+            assert time.monotonic() < deadline, self.shown
+            if not select.select([self._file], [], [], 0.1)[0]:
+                continue
+            try:
+                data = os.read(self._file, 65536)
+            except OSError:
+                # Linux tells so that nobody holds the other side any more.
+                return
+            self.shown += data.decode()
+
+    def type(self, text: str) -> None:
+        os.write(self._file, text.encode())
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        """Read what is left; the exit status."""
+        self.read_until("(?!)")
+        os.close(self._file)
+        return self._process.wait(20)
 
 
 def official(folder: Path) -> CommandLine:

@@ -151,7 +151,7 @@ def register(
         body["additional_headers"] = assignments(headers, "--extra-header")
     if metadata:
         body["metadata"] = assignments(metadata, "--metadata")
-    planned = session.admin.request("POST", "/deployments", body | {"dry_run": True})
+    planned = _plan(session, body)
     known = _known(session, planned["id"])
     if known is not None and not force:
         _tell_known(session, planned)
@@ -167,6 +167,21 @@ def register(
     session.out.table(
         ["SERVICE", "REVISION"], [[each["name"], each["revision"]] for each in _by_name(made["services"])]
     )
+
+
+def _plan(session: Session, body: Json) -> Json:
+    """What the registration would do."""
+    try:
+        planned: Json = session.admin.request("POST", "/deployments", body | {"dry_run": True})
+    except RefusedError as error:
+        # Of the classic generation: the modern one answers with what is known.
+        if error.code != "META0004":
+            raise
+        for deployment in session.admin.get("/deployments")["deployments"]:
+            if deployment["id"] in error.message:
+                return dict(deployment)
+        raise
+    return planned
 
 
 def _known(session: Session, deployment_id: str) -> Json | None:
