@@ -178,6 +178,16 @@ def test_new_code_under_an_old_address_goes_on_with_what_sleeps(site: Site, tmp_
         program.stop()
 
 
+def test_a_deployment_that_moves_takes_what_sleeps_along(site: Site) -> None:
+    deployment_id = site.register(0)
+    sleeping = site.begin("moved", SLEEP_MS)
+    time.sleep(PINNED_S)
+    moved = site.caller.admin("PATCH", f"/deployments/{deployment_id}", {"uri": site.uris[1]}).ok()
+    assert [(entry["name"], entry["revision"]) for entry in moved["services"]] == [("versioned", 1)]
+    assert site.result(sleeping) == [site.old, site.new]
+    assert site.result(site.begin("moved-new", 1)) == [site.new, site.new]
+
+
 def test_without_the_new_version_calls_go_back_to_the_old_one_or_nowhere(site: Site) -> None:
     site.register(0)
     new_id = site.register(1)
