@@ -15,6 +15,7 @@ from tests.support.caller import Caller
 from tests.support.environments import MissingToolError
 from tests.support.programs import Sdk, ServiceProgram
 from tests.support.server import SERVERS, Server, Settings
+from tests.support.sql_bed import SqlBed, fill
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -99,6 +100,21 @@ def bed(
             with Caller(server) as caller:
                 caller.register(program.uri)
                 yield Bed(server, program, caller)
+        finally:
+            server.stop()
+    finally:
+        program.stop()
+
+
+@pytest.fixture(scope="session")
+def sql_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlBed]:
+    """Our server with known data. Shared by all tests of SQL clients, which only read."""
+    folder = tmp_path_factory.mktemp("sql")
+    program = start_program(Sdk.PYTHON, folder / "bed")
+    try:
+        server = make_server("ours", folder, INACTIVITY)
+        try:
+            yield fill(server, program)
         finally:
             server.stop()
     finally:
