@@ -1,5 +1,6 @@
 """What operators see of attempts while they run, fail and wait."""
 
+import msgspec
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -219,4 +220,36 @@ async def test_a_classic_failure_names_no_command(nursery: trio.Nursery) -> None
     status = seen(rig, await send(rig, "Plain", "m"))
     assert status.deployment == CLASSIC_DEPLOYMENT
     assert status.failure == LastFailure("RT0007", 13, "no", "", None)
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_failure_is_stored_once_as_long_as_it_stays_the_same(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    async def greet(sdk: Conversation) -> None:
+        await sdk.replay()
+        answer(sdk)
+        attempt = len(rig.client.conversations)
+        if attempt <= 4:
+            sdk.say("Error", code=500, message="boom" if attempt <= 3 else "crash", stacktrace="at line 1")
+            sdk.close()
+        else:
+            sdk.output(b"done")
+
+    rig = Rig(nursery, greet, retry_policy=ONE_SECOND)
+    await rig.start()
+    callee = rig.callee("Greeter", "greet")
+    callee = msgspec.structs.replace(callee, completion_retention_ms=60_000, journal_retention_ms=60_000)
+    await rig.partition.call(callee, b"", ())
+    events = rig.reader.events.all(callee.invocation)
+    assert [msgspec.json.decode(event.detail) for event in events] == [
+        {
+            "ty": "TransientError",
+            "error_code": 500,
+            "error_message": message,
+            "error_stacktrace": "at line 1",
+            "restate_doc_error_code": "RT0007",
+        }
+        for message in ("boom", "crash")
+    ]
     nursery.cancel_scope.cancel()

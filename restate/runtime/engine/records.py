@@ -80,6 +80,14 @@ class Paused(msgspec.Struct, frozen=True, array_like=True, tag="paused", gc=Fals
 
     error: Failure | None
     asked: bool = False
+    detail: str = ""
+    """JSON text of the event that tells of it; empty: none does."""
+
+
+class Reported(msgspec.Struct, frozen=True, array_like=True, tag="reported", gc=False):
+    """An attempt failed and will be made again. detail: JSON text for people."""
+
+    detail: str
 
 
 class End(msgspec.Struct, frozen=True, array_like=True, tag="end", gc=False):
@@ -92,7 +100,7 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="failed", gc=Fals
     error: Failure
 
 
-Effect = AppendCommand | ProposeRun | Suspended | Paused | End | Failed
+Effect = AppendCommand | ProposeRun | Suspended | Paused | Reported | End | Failed
 
 
 class AttemptEffect(Record, frozen=True):

@@ -11,7 +11,7 @@ from restate.runtime.engine.attempts import Attempts
 from restate.runtime.engine.records import Message
 from restate.runtime.model.ids import InvocationId, classic_partition_key, partition_key_of_key
 from restate.runtime.model.invocation import InvocationRecord
-from restate.runtime.model.journal import NotificationRow
+from restate.runtime.model.journal import EventRow, NotificationRow
 from restate.runtime.model.result import Result
 from restate.runtime.model.target import Generation, Target
 from restate.runtime.tables.api import Tables
@@ -74,8 +74,16 @@ class Turn:
     def free(self, draft: Draft) -> None:
         """Remove every row of the invocation."""
         self.tables.journal.delete(draft.id, draft.record.journal_length)
+        self.tables.events.delete(draft.id, draft.record.events)
         if draft.previous is not None:
             self.tables.invocations.delete(draft.id, draft.previous)
+
+    def append_event(self, draft: Draft, kind: str, detail: str) -> None:
+        """Add something that people may want to know. Nothing else depends on it."""
+        record = draft.record
+        row = EventRow(kind, max(0, record.journal_length - 1), self.now_ms, detail)
+        self.tables.events.append(draft.id, record.events, row)
+        draft.change(events=record.events + 1)
 
     def append_notification(
         self, draft: Draft, code: int, key: int | str, result: Result, *, acked: bool = False

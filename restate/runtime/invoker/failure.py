@@ -4,6 +4,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 import attrs
+import msgspec
 
 from restate.runtime.journal.catalog import kind_of
 from restate.runtime.model import codes
@@ -74,6 +75,31 @@ class LastFailure:
     @classmethod
     def of(cls, failure: AttemptFailure) -> "LastFailure":
         return cls(failure.code, failure.status, failure.message, failure.stacktrace, failure.related)
+
+    def detail(self, kind: str | None = None) -> str:
+        """JSON text of an event that tells of it (sql.md §1.3, `sys_journal_events`). kind: of the event."""
+        fields: dict[str, object] = {} if kind is None else {"ty": kind}
+        fields |= {"error_code": self.status, "error_message": _cut(self.message)}
+        if self.stacktrace:
+            fields["error_stacktrace"] = _cut(self.stacktrace)
+        fields["restate_doc_error_code"] = self.code
+        if self.related is not None:
+            fields["related_command_index"] = self.related.index
+            fields |= {} if self.related.name is None else {"related_command_name": self.related.name}
+            fields |= {} if self.related.type is None else {"related_command_type": self.related.type}
+        return msgspec.json.encode(fields).decode()
+
+    def pause_detail(self) -> str:
+        """The same of a pause that it led to."""
+        return f'{{"ty":"Paused","last_failure":{self.detail()}}}'
+
+
+_LONGEST_TEXT = 16_384
+"""Characters of a message or stack trace that are stored: services choose them."""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]} ..."
 
 
 def from_client(error: ClientError, uri: str) -> AttemptFailure:

@@ -3,9 +3,9 @@
 import logging
 import random
 
-from restate.runtime.engine.records import AttemptEffect, Failed, Paused
+from restate.runtime.engine.records import AttemptEffect, Failed, Paused, Reported
 from restate.runtime.invoker.effects import Effects
-from restate.runtime.invoker.failure import AttemptFailure
+from restate.runtime.invoker.failure import AttemptFailure, LastFailure
 from restate.runtime.invoker.route import Routes
 from restate.runtime.invoker.run import Run
 from restate.runtime.model.clock import Clock
@@ -18,6 +18,7 @@ log = logging.getLogger("restate.invoker")
 
 _JITTER = 0.3
 _LEAST_JITTER_MS = 3
+_NO_FAILURE = '{"ty":"Paused"}'
 
 
 class Retries:
@@ -46,6 +47,7 @@ class Retries:
         if run.pausing:
             return True
         _report(run, failure, f"retrying in {delay_ms} ms", logging.WARNING)
+        await self._store(run, failure)
         run.next_retry_ms = self._clock.now_ms() + delay_ms
         with run.retry_now:
             await self._clock.sleep_until(run.next_retry_ms)
@@ -55,7 +57,15 @@ class Retries:
     async def pause(self, run: Run, failure: AttemptFailure | None) -> None:
         """Propose the pause that an operator asked for. failure: of the last attempt, None if there was none yet."""
         error = None if failure is None else Failure(failure.status, failure.message)
-        await self._effects.propose(AttemptEffect(run.id, run.token, Paused(error, asked=True)))
+        detail = _NO_FAILURE if failure is None else LastFailure.of(failure).pause_detail()
+        await self._effects.propose(AttemptEffect(run.id, run.token, Paused(error, True, detail)))
+
+    async def _store(self, run: Run, failure: AttemptFailure) -> None:
+        """Keep the failure as an event, once as long as it stays the same."""
+        detail = LastFailure.of(failure).detail("TransientError")
+        if detail != run.reported:
+            run.reported = detail
+            await self._effects.propose(AttemptEffect(run.id, run.token, Reported(detail)))
 
     def _delay_ms(self, run: Run, failure: AttemptFailure, policy: RetryPolicy) -> int | None:
         if failure.behavior != "retry":
@@ -73,7 +83,7 @@ class Retries:
             failure.behavior == "retry" and policy.on_max_attempts == "kill"
         )
         _report(run, failure, "failing the invocation" if kill else "pausing the invocation", logging.ERROR)
-        effect = Failed(error) if kill else Paused(error)
+        effect = Failed(error) if kill else Paused(error, detail=LastFailure.of(failure).pause_detail())
         await self._effects.propose(AttemptEffect(run.id, run.token, effect))
 
 

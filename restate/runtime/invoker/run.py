@@ -73,6 +73,8 @@ class Run:
     server: str | None = None
     next_retry_ms: int | None = None
     last_failure: LastFailure | None = None
+    reported: str = ""
+    """The last failure that was stored as an event; the same one again is not."""
 
     def begin(self, now_ms: int) -> None:
         """The next attempt begins; it may go elsewhere than the one before."""

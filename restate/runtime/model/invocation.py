@@ -126,3 +126,5 @@ class InvocationRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The last Output command of the journal; becomes the outcome at End."""
     pause_error: Failure | None = None
     """Why it is paused; None if that is not an error's doing."""
+    events: int = 0
+    """How many have been stored, old ones that were dropped included."""

@@ -66,3 +66,15 @@ class NotificationRow(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=Fa
 
 
 JournalRow = CommandRow | NotificationRow
+
+
+class EventRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Something that happened to an invocation beside its journal, for people to read.
+
+    type: `TransientError` or `Paused`. after_index: of the journal's last row then. detail: JSON text.
+    """
+
+    type: str
+    after_index: int
+    appended_ms: int
+    detail: str

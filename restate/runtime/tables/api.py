@@ -1,5 +1,6 @@
 """Tables: everything that is stored, by noun. What the engine and the journal commands work on."""
 
+from restate.runtime.tables.events import Events
 from restate.runtime.tables.invocations import Invocations
 from restate.runtime.tables.journal import Journal
 from restate.runtime.tables.objects import Inbox, Locks, Promises, State
@@ -30,6 +31,7 @@ class Tables:
         self.state = State(base)
         self.promises = Promises(base)
         self.timers = Timers(base)
+        self.events = Events(base)
         self.outbox = Outbox(base)
         self.dedup = Dedup(base)
         self.schema = Schema(base)

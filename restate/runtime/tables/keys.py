@@ -106,6 +106,11 @@ def child_key(invocation: InvocationId, index: int) -> bytes:
     return invocation + _CHILD + index.to_bytes(4, "big")
 
 
+def event_key(invocation: InvocationId, number: int) -> bytes:
+    """number: of the event, from 0."""
+    return invocation + number_key(number)
+
+
 def notification_key(invocation: InvocationId, is_signal: bool, key: int | str) -> bytes:
     """Where a notification is found: kind byte 0 completion, 1 signal by number, 2 signal by name."""
     if isinstance(key, str):

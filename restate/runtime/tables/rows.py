@@ -13,7 +13,7 @@ import msgspec
 from restate.runtime.errors import StorageDamaged, StorageFormatError
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import InvocationRecord, Pin, Status
-from restate.runtime.model.journal import JournalRow
+from restate.runtime.model.journal import EventRow, JournalRow
 from restate.runtime.model.promise import PromiseRow
 from restate.runtime.model.target import Target
 
@@ -73,6 +73,7 @@ class Codec(Generic[RowT]):
 INVOCATION: Codec[InvocationRecord] = Codec("invocation", InvocationRecord)
 INVOCATION_HEAD: Codec[InvocationHead] = Codec("invocation", InvocationHead)
 JOURNAL_ROW: Codec[JournalRow] = Codec("journal row", JournalRow)
+EVENT: Codec[EventRow] = Codec("event", EventRow)
 PROMISE: Codec[PromiseRow] = Codec("promise", PromiseRow)
 
 

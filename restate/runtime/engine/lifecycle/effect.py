@@ -15,6 +15,7 @@ from restate.runtime.engine.records import (
     Failed,
     Paused,
     ProposeRun,
+    Reported,
     Suspended,
 )
 from restate.runtime.engine.turn import Draft, Turn
@@ -40,6 +41,10 @@ def attempt_effect(turn: Turn, record: AttemptEffect) -> None:
             _suspend(turn, draft, record.effect)
         case Paused():
             _pause(turn, draft, record.effect)
+        case Reported():
+            turn.append_event(draft, "TransientError", record.effect.detail)
+            # What its readers see as the last change is a change of status or journal.
+            turn.tables.invocations.put(draft.id, draft.record, draft.previous)
         case End():
             _end(turn, draft)
         case Failed():
@@ -107,6 +112,8 @@ def _pause(turn: Turn, draft: Draft, effect: Paused) -> None:
         run(turn, draft)
     else:
         draft.change(status=Status.PAUSED, pause_error=effect.error)
+        if effect.detail:
+            turn.append_event(draft, "Paused", effect.detail)
     turn.save(draft)
 
 

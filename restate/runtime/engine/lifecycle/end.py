@@ -103,7 +103,8 @@ def purge_journal(turn: Turn, draft: Draft) -> None:
 
 def _drop_journal(turn: Turn, draft: Draft) -> None:
     turn.tables.journal.delete(draft.id, draft.record.journal_length)
-    draft.change(journal_length=0, commands=0)
+    turn.tables.events.delete(draft.id, draft.record.events)
+    draft.change(journal_length=0, commands=0, events=0)
 
 
 def unset(turn: Turn, key: TimerKey) -> None:
