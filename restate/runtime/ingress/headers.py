@@ -9,7 +9,8 @@ _VARY = (b"vary", b"origin, access-control-request-method, access-control-reques
 _CREDENTIALS = (b"access-control-allow-credentials", b"true")
 _EXPOSED = (
     b"access-control-expose-headers",
-    b"grpc-status, grpc-message, grpc-status-details-bin, x-restate-id, x-restate-error-source, idempotency-expires",
+    b"grpc-status, grpc-message, grpc-status-details-bin, x-restate-id, x-restate-error-source, x-restate-error-code,"
+    b" idempotency-expires",
 )
 _WITHOUT_ORIGIN: Headers = [_VARY, _CREDENTIALS, _EXPOSED]
 
