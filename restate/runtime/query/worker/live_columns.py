@@ -16,6 +16,13 @@ def _of_failure(getter: Callable[[LiveFailure], Any]) -> Callable[[LiveAttempt],
     return lambda attempt: None if attempt.failure is None else getter(attempt.failure)
 
 
+FAILURE_COLUMNS: Mapping[str, Callable[[LiveFailure], Any]] = {
+    "last_failure": lambda failure: failure.text,
+    "last_failure_error_code": lambda failure: failure.code or None,
+    "last_failure_related_command_index": lambda failure: failure.command_index,
+    "last_failure_related_command_name": lambda failure: failure.command_name,
+    "last_failure_related_command_type": lambda failure: failure.command_type,
+}
 LIVE_COLUMNS: Mapping[str, Callable[[LiveAttempt], Any]] = {
     "in_flight": lambda attempt: attempt.in_flight,
     "retry_count": lambda attempt: attempt.retry_count,
@@ -23,11 +30,7 @@ LIVE_COLUMNS: Mapping[str, Callable[[LiveAttempt], Any]] = {
     "last_attempt_deployment_id": lambda attempt: attempt.deployment,
     "last_attempt_server": lambda attempt: attempt.server,
     "next_retry_at": lambda attempt: attempt.next_retry_ms,
-    "last_failure": _of_failure(lambda failure: failure.text),
-    "last_failure_error_code": _of_failure(lambda failure: failure.code),
-    "last_failure_related_command_index": _of_failure(lambda failure: failure.command_index),
-    "last_failure_related_command_name": _of_failure(lambda failure: failure.command_name),
-    "last_failure_related_command_type": _of_failure(lambda failure: failure.command_type),
+    **{name: _of_failure(getter) for name, getter in FAILURE_COLUMNS.items()},
 }
 """Shared with `sys_invocation`. The related *entry* is that of protocols up to 3, whose SDKs do not tell it."""
 

@@ -6,6 +6,7 @@ from restate.runtime.query.worker import tables
 from restate.runtime.query.worker.chunks import ListSource
 from restate.runtime.query.worker.live_columns import LiveAttempts
 from restate.runtime.query.worker.scan import Source
+from restate.runtime.query.worker.tables_events import Events
 from restate.runtime.query.worker.tables_idempotency import Idempotency
 from restate.runtime.query.worker.tables_invocations import (
     SYS_INVOCATION,
@@ -27,6 +28,7 @@ def all_sources(world: World) -> Mapping[str, Source]:
     sources["sys_status"] = Invocations(SYS_STATUS, world)
     sources["sys_invocation_state"] = LiveAttempts(world)
     sources["sys_journal"] = JournalEntries(world)
+    sources["sys_journal_events"] = Events(world)
     sources["sys_inbox"] = InboxRows(world)
     sources["sys_keyed_service_status"] = LockRows(world)
     sources["state"] = StateRows(world)

@@ -6,6 +6,7 @@ or service is a matter of the small one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow as pa
 from restate.runtime.errors import StorageDamaged
 from restate.runtime.model.ids import IdError, InvocationId, format_invocation_id, parse_invocation_id
 from restate.runtime.model.invocation import InvocationRecord, Status
-from restate.runtime.query.live import LiveAttempt, failure_text
+from restate.runtime.query.live import LiveFailure
 from restate.runtime.query.worker import tables
 from restate.runtime.query.worker.id_texts import invocation_texts
 from restate.runtime.query.worker.invocation_columns import (
@@ -24,7 +25,8 @@ from restate.runtime.query.worker.invocation_columns import (
     STORED_STATUS,
     Getter,
 )
-from restate.runtime.query.worker.live_columns import LIVE_COLUMNS
+from restate.runtime.query.worker.live_columns import FAILURE_COLUMNS, LIVE_COLUMNS
+from restate.runtime.query.worker.pauses import pause_failure
 from restate.runtime.query.worker.scan import Chunk, CountChunk, Wanted
 from restate.runtime.query.worker.store import Row
 from restate.runtime.query.worker.world import World
@@ -291,17 +293,23 @@ class InvocationChunk:
         getter = LIVE_COLUMNS[name]
         attempts = [live.get(raw) for raw in self._ids]
         values = [None if attempt is None else getter(attempt) for attempt in attempts]
-        if name == "last_failure":
-            values = self._with_pause_errors(values, attempts)
+        of_failure = FAILURE_COLUMNS.get(name)
+        if of_failure is not None:
+            for place, failure in self._pause_failures.items():
+                if attempts[place] is None:
+                    values[place] = of_failure(failure)
         return pa.array(values, kind)
 
-    def _with_pause_errors(self, values: list[Any], attempts: list[LiveAttempt | None]) -> list[Any]:
-        """Why an invocation is paused is stored, and is what its reader wants to know."""
+    @cached_property
+    def _pause_failures(self) -> dict[int, LiveFailure]:
+        """{place: why the invocation there is paused}; it is stored, and is what its reader wants to know."""
+        found = {}
         for place, code in enumerate(self.codes):
-            if code == Status.PAUSED and attempts[place] is None:
-                error = self.records[place].pause_error
-                values[place] = None if error is None else failure_text(error.code, error.message)
-        return values
+            if code == Status.PAUSED:
+                failure = pause_failure(self._world, self._ids[place], self.records[place])
+                if failure is not None:
+                    found[place] = failure
+        return found
 
 
 _SPECIAL: Mapping[str, Callable[[InvocationChunk], pa.Array | None]] = {
