@@ -157,6 +157,11 @@ async def test_a_client_that_leaves_during_its_start_disturbs_nobody(bed: Bed) -
     await client.aclose()
 
 
+async def test_what_was_asked_before_the_end_is_answered(bed: Bed) -> None:
+    answer = await bed.talk(pg.startup(user="joe") + pg.query("select 1") + pg.TERMINATE)
+    assert pg.said(answer)[-4:] == ["T value:23:0", "D 1", "C SELECT 1", "Z I"]
+
+
 # Passwords.
 
 

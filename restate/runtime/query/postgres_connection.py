@@ -229,6 +229,7 @@ class Connection:
                 else:
                     await self._send(session)
                     frames.feed(await self._receive(session))
+            await self._send(session)
         except FatalError:
             # What was answered before belongs to what the client has to know.
             await self._send(session)
