@@ -8,8 +8,8 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or os.environ.get("RESTATE_HTTP2", "h2") != "jh2":
-    from h2 import config, connection, errors, events, exceptions, settings
+    from h2 import config, connection, errors, events, exceptions, settings, stream
 else:
-    from jh2 import config, connection, errors, events, exceptions, settings
+    from jh2 import config, connection, errors, events, exceptions, settings, stream
 
-__all__ = ["config", "connection", "errors", "events", "exceptions", "settings"]
+__all__ = ["config", "connection", "errors", "events", "exceptions", "settings", "stream"]

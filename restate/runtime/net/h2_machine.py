@@ -1,23 +1,11 @@
 """h2's connection without the habits that hurt a client with many streams."""
 
-from typing import Any
-
 from hpack import Encoder
 
 from restate.runtime.net._h2 import config, connection, settings
 from restate.runtime.net.exchange import ClientLimits
+from restate.runtime.net.header_compression import CachingEncoder
 
-# Headers whose values do not come again.
-_ONCE = frozenset(
-    (
-        b"content-length",
-        b"traceparent",
-        b"x-restate-invocation-id",
-        b"x-restate-jwt-v1",
-        b"x-restate-service-key",
-    )
-)
-_INDEXED, _INSERTED = 0x80, 0x40  # the first bits of a header's representation (RFC 7541 §6)
 _State = connection.ConnectionState
 _Input = connection.ConnectionInputs
 
@@ -31,37 +19,6 @@ class _StateMachine(connection.H2ConnectionStateMachine):
     _transitions = connection.H2ConnectionStateMachine._transitions | {
         (state, _Input.RECV_GOAWAY): (None, state) for state in (_State.IDLE, _State.CLIENT_OPEN)
     }
-
-
-class _CachingEncoder(Encoder):
-    """Header compression for requests that differ in one or two headers only.
-
-    hpack searches its whole table for every header. Values that come once are kept out of the table, so that it
-    stays as it is after the first requests, and the index of an entry can be remembered. Without Huffman coding,
-    which costs more time here than its bytes do. jh2 has an encoder in Rust, which needs none of this.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._indexed: dict[tuple[bytes, bytes], bytes] = {}  # good until the table changes
-
-    def encode(self, headers: Any, huffman: bool = False) -> bytes:
-        """The header block for pairs of bytes."""
-        if self.header_table.resized:
-            self._indexed.clear()
-            return super().encode(headers, huffman)
-        indexed = self._indexed
-        pieces = []
-        for header in headers:
-            piece = indexed.get(header)
-            if piece is None:
-                piece = self.add(header, header[0] in _ONCE, huffman)
-                if piece[0] & _INDEXED:
-                    indexed[header] = piece
-                elif piece[0] & _INSERTED:
-                    indexed.clear()
-            pieces.append(piece)
-        return b"".join(pieces)
 
 
 class H2Machine(connection.H2Connection):
@@ -78,7 +35,7 @@ class H2Machine(connection.H2Connection):
         )
         self.state_machine = _StateMachine()
         if isinstance(self.encoder, Encoder):
-            self.encoder = _CachingEncoder()
+            self.encoder = CachingEncoder()
         self.local_settings = settings.Settings(
             client=True,
             initial_values={

@@ -14,6 +14,7 @@ from hyperframe.frame import GoAwayFrame
 from restate.runtime.net import _h2
 from restate.runtime.net.budget import Budget
 from restate.runtime.net.h2_headers import MalformedHead, answer_head, check_trailers, parse_head
+from restate.runtime.net.h2_server_machine import ServerMachine
 from restate.runtime.net.h2_stream import H2Request, H2Response, H2Stream
 from restate.runtime.net.http import ConnectionClosed, Handler, Headers, Peer, only_closed
 from restate.runtime.net.limits import Limits
@@ -26,7 +27,6 @@ _LAST_POSSIBLE_STREAM = 2**31 - 1
 _DRAIN_PING = b"draining"
 _ALIVE_PING = b"alive?\0\0"
 _FAILED = (500, [(b"content-type", b"text/plain")], b"Internal Server Error\n")
-_State = _h2.connection.ConnectionState
 _ErrorCodes = _h2.errors.ErrorCodes
 # What the state machine raises when a stream or the connection has ended meanwhile; jh2 adds KeyError.
 _GONE = (_h2.exceptions.ProtocolError, KeyError)
@@ -44,7 +44,7 @@ class H2Connection:
         self._handler = handler
         self._limits = limits
         self._peer = peer
-        self._h2 = _open_state_machine(limits)
+        self._h2 = ServerMachine(limits)
         self._streams: dict[int, H2Stream] = {}  # whose handler runs
         self._highest = 0  # stream seen
         self._accepted = _LAST_POSSIBLE_STREAM  # newer streams are refused
@@ -175,6 +175,7 @@ class H2Connection:
                 self._reset(stream.id, _ErrorCodes.INTERNAL_ERROR)
             elif not stream.request.arrived:
                 self._reset(stream.id, _ErrorCodes.NO_ERROR)
+        self._h2.forget(stream.id)
         if not self._streams:
             self._idle_since = trio.current_time()
             self._stream_ended.set()
@@ -182,9 +183,11 @@ class H2Connection:
     def _reset(self, stream_id: int, code: int) -> None:
         try:
             self._h2.reset_stream(stream_id, code)
+            self._wake.set()
         except _GONE:
-            return
-        self._wake.set()
+            pass
+        finally:
+            self._h2.forget(stream_id)
 
     # Reading.
 
@@ -282,6 +285,7 @@ class H2Connection:
 
     def _on_reset(self, event: _h2.events.StreamReset) -> None:
         self._abandon(event.stream_id)
+        self._h2.forget(event.stream_id)
         self._count_reset()
 
     def _on_window(self, event: _h2.events.WindowUpdated) -> None:
@@ -420,41 +424,3 @@ _REACTIONS: dict[type, Any] = {
     _h2.events.PingAckReceived: H2Connection._on_ping_ack,
     _h2.events.ConnectionTerminated: H2Connection._on_goaway,
 }
-
-
-class _ConnectionState(_h2.connection.H2ConnectionStateMachine):
-    """After a GOAWAY of the client its open streams go on: in the original the connection is closed by it."""
-
-    _transitions = {  # noqa: RUF012 - a class variable there, too
-        **_h2.connection.H2ConnectionStateMachine._transitions,
-        (_State.SERVER_OPEN, _h2.connection.ConnectionInputs.RECV_GOAWAY): (None, _State.SERVER_OPEN),
-    }
-
-
-def _open_state_machine(limits: Limits) -> _h2.connection.H2Connection:
-    """A state machine whose settings and windows are ready to be sent."""
-    machine = _h2.connection.H2Connection(
-        _h2.config.H2Configuration(
-            client_side=False,
-            header_encoding=None,
-            validate_inbound_headers=False,
-            normalize_inbound_headers=False,
-            validate_outbound_headers=False,
-            normalize_outbound_headers=False,
-        )
-    )
-    machine.state_machine = _ConnectionState()
-    codes = _h2.settings.SettingCodes
-    machine.local_settings = _h2.settings.Settings(
-        client=False,
-        initial_values={
-            codes.INITIAL_WINDOW_SIZE: limits.initial_window_bytes,
-            codes.MAX_CONCURRENT_STREAMS: limits.max_concurrent_streams,
-            codes.MAX_HEADER_LIST_SIZE: limits.header_block_bytes,
-        },
-    )
-    machine.initiate_connection()
-    machine.increment_flow_control_window(limits.connection_window_bytes - 65_535)
-    # Above the announced size the stream gets an answer (431); above this one the connection ends.
-    machine.decoder.max_header_list_size = 4 * limits.header_block_bytes
-    return machine
