@@ -8,7 +8,7 @@ from quart_trio import QuartTrio
 
 from restate.runtime import config
 from restate.runtime.admin.app import build
-from restate.runtime.admin.parts import Parts
+from restate.runtime.admin.parts import Parts, QueryPool
 from restate.runtime.discovery.serdes import SerdeRequest
 from restate.runtime.engine.actions import AdminOutcome
 from restate.runtime.engine.records import Move, PatchState, TerminateKind
@@ -149,6 +149,7 @@ class Admin:
         settings: config.Admin | None = None,
         is_live: Callable[[str], bool] | None = None,
         defaults: Defaults = DEFAULTS,
+        queries: QueryPool | None = None,
     ) -> None:
         self.partition = FakePartition()
         self.discovery = FakeDiscovery()
@@ -163,6 +164,7 @@ class Admin:
             is_live or (lambda _service: False),
             self.services.get,
             "http://127.0.0.1:8080/",
+            queries=queries,
         )
         self.app: QuartTrio = build(self.parts)
         self.client = self.app.test_client()
