@@ -115,6 +115,24 @@ async def test_a_command_that_asks_for_an_ack_gets_one_when_it_is_stored(nursery
     nursery.cancel_scope.cancel()
 
 
+async def test_an_attempt_after_the_clock_was_set_back_is_a_normal_one(nursery: trio.Nursery) -> None:
+    async def flaky(sdk: Conversation) -> None:
+        replayed = await sdk.replay()
+        if len(rig.client.conversations) == 1:
+            rig.clock.shift_ms = -3_600_000
+            sdk.say("Error", code=500, message="boom")
+            sdk.close()
+        else:
+            assert replayed[0].message.duration_since_last_stored_entry == 0
+            sdk.output(b"done")
+
+    rig = Rig(nursery, flaky, retry_policy=RetrySettings(initial_interval_ms=1))
+    await rig.start()
+
+    assert (await rig.call("Greeter", "greet", b"")).outcome == Success(b"done")
+    nursery.cancel_scope.cancel()
+
+
 async def test_retries_wait_longer_each_time(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
     began: list[float] = []
 

@@ -8,10 +8,16 @@ EPOCH_MS = 1_700_000_000_000
 
 
 class TrioClock:
-    """Durable time that follows Trio's clock, so that `autojump_clock` moves both. Only with the memory store."""
+    """Durable time that follows Trio's clock, so that `autojump_clock` moves both. Only with the memory store.
+
+    shift_ms: by how much somebody has set the machine's clock.
+    """
+
+    def __init__(self) -> None:
+        self.shift_ms = 0
 
     def now_ms(self) -> int:
-        return EPOCH_MS + round(trio.current_time() * 1000)
+        return EPOCH_MS + self.shift_ms + round(trio.current_time() * 1000)
 
     async def sleep_until(self, due_ms: int) -> None:
         while (remaining_ms := due_ms - self.now_ms()) > 0:  # noqa: ASYNC110 -- the clock is what is waited for

@@ -121,7 +121,8 @@ class OurServer(Server):
     name = "ours"
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
-        self._ports_file.unlink(missing_ok=True)
+        if self._ports_file.exists():  # on a read-only disk even unlinking nothing fails
+            self._ports_file.unlink()
         environment = {
             f"RESTATE_{name.upper()}__BIND_ADDRESS": f"127.0.0.1:{self.ports.get(name, 0)}"
             for name in PORT_NAMES

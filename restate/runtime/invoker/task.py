@@ -121,7 +121,8 @@ class AttemptTask:
             state=state,
             partial_state=partial,
             retry_count=run.retries,
-            since_last_entry_ms=self._clock.now_ms() - max(run.last_stored_ms, record.modified_ms),
+            # The machine's clock may have been set back meanwhile.
+            since_last_entry_ms=max(0, self._clock.now_ms() - max(run.last_stored_ms, record.modified_ms)),
             random_seed=random_seed_of(run.id) if record.random_seed is None else record.random_seed,
         )
         return attempt.start(info, rows)
