@@ -123,6 +123,13 @@ class Call:
             return transcode.parse_json(raw, self.method.request_type, self._json_options)
         return transcode.parse(raw, self.method.request_type)
 
+    async def recv_one(self) -> Any:
+        """The message of a method that takes one. Raises RpcError, UNIMPLEMENTED when there is none; see above."""
+        message = await self.recv_message()
+        if message is None:
+            raise RpcError(Code.UNIMPLEMENTED, "expected a message, got none")
+        return message
+
     async def __aiter__(self) -> AsyncIterator[Any]:
         while (message := await self.recv_message()) is not None:
             yield message

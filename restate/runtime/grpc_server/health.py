@@ -28,7 +28,7 @@ def health_methods(
         return Status.NOT_SERVING if stopping() else status_of(service)
 
     async def check(call: Call) -> None:
-        request: HealthCheckRequest = await _request(call)
+        request: HealthCheckRequest = await call.recv_one()
         status = current(request.service)
         if status is None:
             raise RpcError(Code.NOT_FOUND, f"Service '{request.service}' not found")
@@ -36,7 +36,7 @@ def health_methods(
 
     async def watch(call: Call) -> None:
         """The status now and whenever it changes; a service that is not there may come."""
-        request: HealthCheckRequest = await _request(call)
+        request: HealthCheckRequest = await call.recv_one()
         told = None
         while True:
             changed = change()
@@ -54,10 +54,3 @@ def health_methods(
         ("Watch", Cardinality.UNARY_STREAM, watch),
     ):
         yield Method(HEALTH, name, cardinality, HealthCheckRequest, HealthCheckResponse, handle)
-
-
-async def _request(call: Call) -> HealthCheckRequest:
-    request: HealthCheckRequest | None = await call.recv_message()
-    if request is None:
-        raise RpcError(Code.UNIMPLEMENTED, "expected a message, got none")
-    return request

@@ -102,7 +102,7 @@ def _method(
     service: str, name: str, request_type: type[Message], reply_type: type[Message], run: Run
 ) -> Method:
     async def handle(call: Call) -> None:
-        message = transcode.parse(await call.recv_bytes(), request_type)
+        message = await call.recv_one()
         with refusals():
             answer = await run(message, call.request)
         await call.send_message(answer)

@@ -9,7 +9,6 @@ from restate.runtime.ingress.outcomes import modern_response
 from restate.runtime.ingress.waits import outcome_of
 from restate.runtime.partition.handle import Partition
 from restate.runtime.pb.synth_pb2 import RpcRequest, RpcResponse
-from restate.runtime.rpc import transcode
 from restate.runtime.schema.deployment import Handler, Service
 
 
@@ -27,8 +26,7 @@ class ModernMethods:
         return Method(service.name, handler.name, Cardinality.UNARY_UNARY, RpcRequest, RpcResponse, handle)
 
     async def _serve(self, call: Call, service: Service, handler: Handler) -> None:
-        message = transcode.parse(await call.recv_bytes(), RpcRequest)
-        assert isinstance(message, RpcRequest)
+        message: RpcRequest = await call.recv_one()
         prepared = self._calls.modern(service, handler, message, call.request)
         reply = await outcome_of(self._partition, call, prepared)
         await call.send_message(modern_response(reply, handler, call.initial_metadata))
