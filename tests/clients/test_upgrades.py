@@ -56,7 +56,8 @@ class Site:
         if self.sdk is not Sdk.CLASSIC:
             return self.caller.send(f"versioned/{key}/answers", ms)
         body = {"service": "versioned", "method": "answers", "argument": {"key": key, "request": ms}}
-        return str(self.caller.call("dev.restate.Ingress/Invoke", body).ok()["id"])
+        # Classic keeps a result only for a call with an idempotency key.
+        return str(self.caller.call("dev.restate.Ingress/Invoke", body, idempotency_key=key).ok()["id"])
 
     def result(self, invocation_id: str) -> Any:
         """What it answers in the end: which version did its first part, and which one the second."""
