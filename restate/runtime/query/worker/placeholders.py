@@ -13,6 +13,8 @@ _PLACEHOLDER = re.compile(
     r"(?:\s*::\s*([a-zA-Z]\w*(?: \w+)?)(\s*\[\s*\])?)?"
 )
 _LIMIT = re.compile(r"\b(?:limit|offset)\s+\$(\d+)", re.IGNORECASE)
+_ARRAY = re.compile(r"\b(?:any|all|some)\s*\(\s*\$(\d+)\s*\)", re.IGNORECASE)
+"""Elements as text suit columns of every type: the engine makes text of both sides."""
 _MOST = 65_535
 _INNER = (
     "left", "right", "expr", "list", "pattern", "low", "high", "args", "operands", "when_then_expr", "else_expr",
@@ -43,6 +45,7 @@ def placeholder_types(sql: str, frame: DataFrame, given: Sequence[int]) -> list[
     if count == 0:
         return []
     inferred = {int(match[1]): oids.INT8 for match in _LIMIT.finditer(sql)}
+    inferred |= {int(match[1]): oids.ARRAYS[oids.TEXT] for match in _ARRAY.finditer(sql)}
     for number, oid in _inferred(frame):
         inferred.setdefault(number, oid)
     return [
