@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -76,9 +77,33 @@ def test_half_a_frame_at_the_end_is_refused(size: int) -> None:
     assert refused.value.code is Code.INTERNAL
 
 
-def test_pieces_of_a_long_message_are_joined_once() -> None:
-    reader = FrameReader(1 << 20)
-    for piece in cut(frame(b"x" * 100_000), list(range(0, 100_000, 1000))):
+def test_frames_may_be_taken_late() -> None:
+    reader = FrameReader(100)
+    for piece in cut(frame(b"a" * 10) + frame(b"") + frame(b"c" * 20), [1, 4, 7, 16, 17, 25]):
         reader.feed(piece)
-        reader.take()
-    assert len(reader._pieces) == 0
+    assert [reader.take(), reader.take(), reader.take(), reader.take()] == [
+        Frame(False, b"a" * 10),
+        Frame(False, b""),
+        Frame(False, b"c" * 20),
+        None,
+    ]
+
+
+def test_a_long_message_is_copied_once() -> None:
+    size, piece = 8 << 20, 16_384
+    reader = FrameReader(size)
+    tracemalloc.start()
+    try:
+        reader.feed(frame(bytes(piece - 5))[:1] + size.to_bytes(4) + bytes(piece - 5))
+        found = reader.take()
+        left = size - piece + 5
+        while left:
+            reader.feed(bytes(min(piece, left)))
+            left -= min(piece, left)
+            found = reader.take()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert len(found.message) == size
+    assert peak < 2.1 * size

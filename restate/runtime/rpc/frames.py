@@ -46,23 +46,37 @@ class FrameReader:
         """The next frame, if it is here whole. Raises RpcError: INTERNAL for unknown flags, RESOURCE_EXHAUSTED."""
         if self._size < self._wanted:
             return None
-        # Long messages are joined once, when their last piece is here.
-        data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        flags, length = _HEAD.unpack_from(data)
+        if len(self._pieces[0]) < HEAD_BYTES:
+            self._pieces = [b"".join(self._pieces)]
+        flags, length = _HEAD.unpack_from(self._pieces[0])
         if flags > COMPRESSED:
             raise RpcError(Code.INTERNAL, f"expected a message with flags 0 or 1, got {flags}")
         if length > self._limit:
             raise too_large(self._limit)
-        end = HEAD_BYTES + length
-        if len(data) < end:
-            self._pieces = [data]
-            self._wanted = end
+        self._wanted = HEAD_BYTES + length
+        if self._size < self._wanted:
             return None
-        message = data[HEAD_BYTES:end]
-        self._pieces = [data[end:]] if len(data) > end else []
-        self._size -= end
+        message, rest = self._split(self._wanted)
+        self._pieces = [rest] if rest else []
+        self._size -= self._wanted
         self._wanted = HEAD_BYTES
         return Frame(flags == COMPRESSED, message)
+
+    def _split(self, end: int) -> tuple[bytes, bytes]:
+        """The message, which ends at `end`, and what follows it. A long message is copied once."""
+        *earlier, last = self._pieces
+        if not earlier:
+            return last[HEAD_BYTES:end], last[end:]
+        kept = len(last) - (self._size - end)
+        if kept < 0:  # several frames, of which none was taken
+            whole = b"".join(self._pieces)
+            return whole[HEAD_BYTES:end], whole[end:]
+        parts: list[bytes | memoryview] = [
+            memoryview(earlier[0])[HEAD_BYTES:],
+            *earlier[1:],
+            memoryview(last)[:kept],
+        ]
+        return b"".join(parts), last[kept:]
 
     def end(self) -> None:
         """No more pieces come. Raises RpcError INTERNAL when a frame was begun."""
