@@ -1,6 +1,6 @@
 """Registering deployments on a running server: what discovery meets, where deployments are, how many there may be.
 
-With `--official` the same on the official server, which differs where `DIFFERENCES` says so.
+With `--official` the same on the official server, which differs in what tests name by `site.server.name`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from restate.runtime.pb import discovery_pb2, ext_pb2
 from tests.clients.conftest import INACTIVITY, make_server, start_program
+from tests.schema.classic import contract, file, file_set
 from tests.support.caller import Caller, eventually
 from tests.support.manifest_service import Answer, ManifestService, manifest
 from tests.support.programs import Sdk, ServiceProgram
@@ -22,6 +24,8 @@ from tests.support.programs import Sdk, ServiceProgram
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from google.protobuf.descriptor_pb2 import ServiceDescriptorProto
 
     from tests.support.caller import Reply
     from tests.support.server import Server
@@ -83,11 +87,32 @@ FAULTS = {
 }
 """{what the address answers: (the answer, status, code)}, the same on both servers."""
 
-DIFFERENCES = {
-    # The official server knows no classic generation: not its answers, and not the names that it keeps for itself.
-    "a classic answer that is no message": (_PROTO, {"ours": (500, None), "official": (500, "META0013")}),
-    "a classic name": (manifest("dev.restate.Mine"), {"ours": (400, "META0005"), "official": (201, None)}),
+
+def _contract(
+    *services: ServiceDescriptorProto, name: str = "S", extension: bool = True, mode: int = 1
+) -> Answer:
+    """A classic answer that announces the service `name`. mode 1: request-response."""
+    answer = discovery_pb2.ServiceDiscoveryResponse(
+        files=file_set(file(*services), extension=extension), services=[name]
+    )
+    answer.protocol_mode = mode  # type: ignore[assignment]
+    return Answer(content_type="application/proto", body=answer.SerializeToString())
+
+
+_UNKEYED = contract("S", ext_pb2.UNKEYED, ("m", "Req"))
+CLASSIC_FAULTS = {
+    "no message": (_PROTO, 500, None),
+    "an unknown mode": (_contract(_UNKEYED, mode=9), 500, None),
+    "streams over HTTP/1.1": (_contract(_UNKEYED, mode=0), 500, "META0015"),
+    "no extension": (_contract(_UNKEYED, extension=False), 400, None),
+    "a service without contract": (_contract(_UNKEYED, name="Other"), 400, None),
+    "no type": (_contract(contract("S", None, ("m", "Req"))), 400, "META0001"),
+    "a keyed service without methods": (_contract(contract("S", ext_pb2.KEYED)), 400, "META0001"),
+    "no key": (_contract(contract("S", ext_pb2.KEYED, ("m", "Res"))), 400, "META0002"),
+    "a message that is not there": (_contract(contract("S", ext_pb2.KEYED, ("m", "Nope"))), 400, None),
+    "a reserved name": (_contract(contract("openapi", ext_pb2.UNKEYED), name="openapi"), 403, "META0005"),
 }
+"""Answers of classic SDKs. The official server has no classic generation and refuses them all by their content type."""
 
 
 @attrs.frozen
@@ -140,12 +165,30 @@ def test_an_answer_that_is_no_manifest_is_refused_with_its_code(site: Site, what
     assert site.deployments() == []
 
 
-@pytest.mark.parametrize("what", DIFFERENCES)
-def test_what_the_official_server_sees_in_another_way(site: Site, what: str) -> None:
-    answer, expected = DIFFERENCES[what]
+@pytest.mark.parametrize("what", CLASSIC_FAULTS)
+def test_a_classic_answer_that_is_no_contract_is_refused_with_its_code(site: Site, what: str) -> None:
+    answer, status, code = CLASSIC_FAULTS[what]
     site.service.answers["/bad"] = answer
-    reply = site.register("/bad")
-    assert (reply.status, reply.value.get("restate_code")) == expected[site.server.name]
+    expected = (status, code) if site.server.name == "ours" else (500, "META0013")
+    assert _refused(site.register("/bad")) == expected
+    assert site.deployments() == []
+
+
+def test_a_classic_contract_that_is_right(site: Site) -> None:
+    site.service.answers["/good"] = _contract(_UNKEYED)
+    reply = site.register("/good")
+    assert reply.status == {"ours": 201, "official": 500}[site.server.name]
+    if reply.status == 201:
+        assert reply.value["services"][0]["methods"] == [
+            {"name": "m", "input_type": "Req", "output_type": "Res"}
+        ]
+        files = site.caller.admin("GET", "/services/S/descriptors")
+        assert (files.status, files.headers["content-type"]) == (200, "application/x-protobuf")
+
+
+def test_a_name_that_only_classic_keeps_for_itself(site: Site) -> None:
+    site.service.answers["/a"] = manifest("dev.restate.Mine")
+    assert site.register("/a").status == {"ours": 400, "official": 201}[site.server.name]
 
 
 def test_an_error_that_may_pass_is_asked_again(site: Site) -> None:
