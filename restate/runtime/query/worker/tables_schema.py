@@ -31,8 +31,8 @@ def deployments(world: World) -> ListSource[Deployment]:
         tables.BY_NAME["sys_deployment"].schema,
         {
             "id": lambda deployment: deployment.id,
-            "ty": lambda deployment: "lambda" if deployment.uri.startswith("arn:") else "http",
-            "endpoint": lambda deployment: deployment.uri,
+            "ty": lambda deployment: "http" if deployment.arn is None else "lambda",
+            "endpoint": lambda deployment: deployment.address,
             "created_at": lambda deployment: deployment.created_ms,
             "min_service_protocol_version": lambda deployment: (
                 deployment.min_protocol_version if _modern(deployment) else None
