@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TEXTS = ROOT / "protos"
 PACKAGE = "restate/runtime/pb"
 BASES = "restate/runtime/grpc_server/bases"
+CALL = "restate.runtime.grpc_server.call"
 SERVED = ("health", "reflection", "services")
 """Files whose services the server offers: grpclib's plugin makes bases of them."""
 
@@ -29,17 +30,23 @@ def generate(target: Path) -> dict[str, str]:
     for path in (target / PACKAGE).iterdir():
         text = path.read_text("utf-8")
         if path.name.endswith("_grpc.py"):
-            made[f"{BASES}/{path.name}"] = without_stubs(text)
+            made[f"{BASES}/{path.name}"] = bases_only(text)
         else:
             made[f"{PACKAGE}/{path.name}"] = text
     return made
 
 
-def without_stubs(text: str) -> str:
-    """A module of grpclib without what is for clients, the import of which would bring asyncio to every start."""
+def bases_only(text: str) -> str:
+    """A module of grpclib's plugin for our own calls, without what is for clients.
+
+    The import of its stubs would bring asyncio to every start. Handlers get a Call, which takes the place of grpclib's
+    Stream.
+    """
     head, *classes = re.split(r"(?=^class )", text, flags=re.MULTILINE)
     kept = [one for one in classes if not re.match(r"class \w+Stub:", one)]
-    return (head.replace("import grpclib.client\n", "") + "".join(kept)).rstrip("\n") + "\n"
+    head = head.replace("import grpclib.client\n", "").replace("import grpclib.server", f"import {CALL}")
+    calls = re.sub(r"stream: 'grpclib\.server\.Stream\[[^']*\]'", f"call: '{CALL}.Call'", "".join(kept))
+    return (head + calls).rstrip("\n") + "\n"
 
 
 def committed() -> dict[str, str]:

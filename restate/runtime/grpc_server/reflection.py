@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from grpclib.const import Cardinality
+import attrs
 
+from restate.runtime.grpc_server.bases.reflection_grpc import ServerReflectionBase
 from restate.runtime.grpc_server.call import Call
-from restate.runtime.grpc_server.method import Method
+from restate.runtime.grpc_server.method import Method, methods_of
 from restate.runtime.pb.reflection_pb2 import (
     ErrorResponse,
     ExtensionNumberResponse,
@@ -17,26 +18,24 @@ from restate.runtime.pb.reflection_pb2 import (
 )
 from restate.runtime.rpc.status import Code, RpcError
 from restate.runtime.schema.symbols import SymbolIndex
-from restate.runtime.schema.symbols_builtin import REFLECTION, REFLECTION_ALPHA
+from restate.runtime.schema.symbols_builtin import REFLECTION_ALPHA
 
 
 def reflection_methods(index: Callable[[], SymbolIndex]) -> Iterator[Method]:
     """index: asked for every request, so that a client sees changes on the stream it has."""
-
-    async def handle(call: Call) -> None:
-        async for request in call:
-            await call.send_message(reflect(request, index()))
-
-    for package in (REFLECTION, REFLECTION_ALPHA):
+    for method in methods_of(_Reflection(index)).values():
+        yield method
         # The messages of both versions are the same but for their names, which are not on the wire.
-        yield Method(
-            f"{package}.ServerReflection",
-            "ServerReflectionInfo",
-            Cardinality.STREAM_STREAM,
-            ServerReflectionRequest,
-            ServerReflectionResponse,
-            handle,
-        )
+        yield attrs.evolve(method, service=f"{REFLECTION_ALPHA}.ServerReflection")
+
+
+@attrs.frozen(eq=False)
+class _Reflection(ServerReflectionBase):
+    _index: Callable[[], SymbolIndex]
+
+    async def ServerReflectionInfo(self, call: Call) -> None:
+        async for request in call:
+            await call.send_message(reflect(request, self._index()))
 
 
 def reflect(request: ServerReflectionRequest, index: SymbolIndex) -> ServerReflectionResponse:

@@ -1,14 +1,11 @@
 """Services the server itself offers to callers: Ingress and Awakeables (ingress.md §1.8)."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
-
+import attrs
 from google.protobuf import empty_pb2
 from google.protobuf.message import Message
-from grpclib.const import Cardinality
 
+from restate.runtime.grpc_server.bases.services_grpc import AwakeablesBase, IngressBase
 from restate.runtime.grpc_server.call import Call
-from restate.runtime.grpc_server.method import Method
 from restate.runtime.ingress import awakeables
 from restate.runtime.ingress.calls import Calls, Prepared, find_target, method_not_found
 from restate.runtime.ingress.values import to_json
@@ -28,28 +25,22 @@ from restate.runtime.rpc import transcode
 from restate.runtime.rpc.status import Code, RpcError
 from restate.runtime.rpc.transcode import JsonOptions
 
-Run = Callable[[Any, Request], Awaitable[Message]]
 
+@attrs.frozen(eq=False)
+class IngressService(IngressBase):
+    """Starts invocations without waiting for their outcome."""
 
-class Builtins:
-    """Each method gives its answer, or raises RpcError."""
+    _partition: Partition
+    _calls: Calls
+    _json: JsonOptions
 
-    def __init__(self, partition: Partition, calls: Calls, json_options: JsonOptions) -> None:
-        self._partition = partition
-        self._calls = calls
-        self._json = json_options
-
-    def methods(self) -> Iterator[Method]:
-        empty = empty_pb2.Empty
-        yield _method("dev.restate.Ingress", "Invoke", InvokeRequest, InvokeResponse, self._invoke)
-        yield _method("dev.restate.Awakeables", "Resolve", ResolveAwakeableRequest, empty, self._resolve)
-        yield _method("dev.restate.Awakeables", "Reject", RejectAwakeableRequest, empty, self._reject)
-
-    async def _invoke(self, message: InvokeRequest, request: Request) -> Message:
-        """Send without waiting for the outcome; answered once it is durable. The idempotency key is the target's."""
-        prepared = self._prepared(message, request)
-        reply = await self._partition.send(prepared.callee, prepared.body, prepared.headers)
-        return InvokeResponse(id=format_invocation_id(reply.id))
+    async def Invoke(self, call: Call) -> None:
+        """Answered once the invocation is durable. The idempotency key is the target's."""
+        message: InvokeRequest = await call.recv_one()
+        with refusals():
+            prepared = self._prepared(message, call.request)
+            reply = await self._partition.send(prepared.callee, prepared.body, prepared.headers)
+        await call.send_message(InvokeResponse(id=format_invocation_id(reply.id)))
 
     def _prepared(self, message: InvokeRequest, request: Request) -> Prepared:
         schema = self._partition.schema
@@ -76,7 +67,15 @@ class Builtins:
         except RpcError as error:
             raise RpcError(Code.FAILED_PRECONDITION, error.message) from error
 
-    async def _resolve(self, message: ResolveAwakeableRequest, _: Request) -> Message:
+
+@attrs.frozen(eq=False)
+class AwakeablesService(AwakeablesBase):
+    """Completes awakeables from outside."""
+
+    _partition: Partition
+
+    async def Resolve(self, call: Call) -> None:
+        message: ResolveAwakeableRequest = await call.recv_one()
         match message.WhichOneof("result"):
             case "bytes_result":
                 value = message.bytes_result
@@ -84,27 +83,17 @@ class Builtins:
                 value = to_json(message.json_result)
             case _:
                 raise RpcError(Code.INVALID_ARGUMENT, "result must be non-empty")
-        return await self._complete(message.id, Success(value))
+        await self._complete(call, message.id, Success(value))
 
-    async def _reject(self, message: RejectAwakeableRequest, _: Request) -> Message:
-        return await self._complete(message.id, message.reason)
+    async def Reject(self, call: Call) -> None:
+        message: RejectAwakeableRequest = await call.recv_one()
+        await self._complete(call, message.id, message.reason)
 
-    async def _complete(self, id_text: str, result: Success | str) -> Message:
-        try:
-            awakeable = awakeables.parse_id(id_text)
-        except IdError as error:
-            raise RpcError(Code.INVALID_ARGUMENT, str(error)) from error
-        await awakeables.complete(self._partition, awakeable, result)
-        return empty_pb2.Empty()
-
-
-def _method(
-    service: str, name: str, request_type: type[Message], reply_type: type[Message], run: Run
-) -> Method:
-    async def handle(call: Call) -> None:
-        message = await call.recv_one()
+    async def _complete(self, call: Call, id_text: str, result: Success | str) -> None:
         with refusals():
-            answer = await run(message, call.request)
-        await call.send_message(answer)
-
-    return Method(service, name, Cardinality.UNARY_UNARY, request_type, reply_type, handle)
+            try:
+                awakeable = awakeables.parse_id(id_text)
+            except IdError as error:
+                raise RpcError(Code.INVALID_ARGUMENT, str(error)) from error
+            await awakeables.complete(self._partition, awakeable, result)
+        await call.send_message(empty_pb2.Empty())

@@ -2,10 +2,10 @@
 
 import logging
 
-from restate.runtime.grpc_server.health import health_methods
-from restate.runtime.grpc_server.method import Method
+from restate.runtime.grpc_server.health import Health
+from restate.runtime.grpc_server.method import Method, methods_of
 from restate.runtime.grpc_server.reflection import reflection_methods
-from restate.runtime.ingress.builtin import Builtins
+from restate.runtime.ingress.builtin import AwakeablesService, IngressService
 from restate.runtime.ingress.calls import Calls, find_target, method_not_found
 from restate.runtime.ingress.classic import ClassicMethods
 from restate.runtime.ingress.synthesized import ModernMethods
@@ -32,8 +32,11 @@ class Methods:
         self._own = {
             (method.service, method.name): method
             for method in (
-                *Builtins(partition, calls, json_options).methods(),
-                *health_methods(self._status, lambda: partition.changed, lambda: partition.refusing),
+                *methods_of(IngressService(partition, calls, json_options)).values(),
+                *methods_of(AwakeablesService(partition)).values(),
+                *methods_of(
+                    Health(self._status, lambda: partition.changed, lambda: partition.refusing)
+                ).values(),
                 *reflection_methods(self._symbols),
             )
         }

@@ -6,7 +6,7 @@ import typing
 
 import grpclib.const
 if typing.TYPE_CHECKING:
-    import grpclib.server
+    import restate.runtime.grpc_server.call
 
 import restate.runtime.pb.health_pb2
 
@@ -14,11 +14,11 @@ import restate.runtime.pb.health_pb2
 class HealthBase(abc.ABC):
 
     @abc.abstractmethod
-    async def Check(self, stream: 'grpclib.server.Stream[restate.runtime.pb.health_pb2.HealthCheckRequest, restate.runtime.pb.health_pb2.HealthCheckResponse]') -> None:
+    async def Check(self, call: 'restate.runtime.grpc_server.call.Call') -> None:
         pass
 
     @abc.abstractmethod
-    async def Watch(self, stream: 'grpclib.server.Stream[restate.runtime.pb.health_pb2.HealthCheckRequest, restate.runtime.pb.health_pb2.HealthCheckResponse]') -> None:
+    async def Watch(self, call: 'restate.runtime.grpc_server.call.Call') -> None:
         pass
 
     def __mapping__(self) -> typing.Dict[str, grpclib.const.Handler]:

@@ -6,7 +6,7 @@ import typing
 
 import grpclib.const
 if typing.TYPE_CHECKING:
-    import grpclib.server
+    import restate.runtime.grpc_server.call
 
 import restate.runtime.pb.reflection_pb2
 
@@ -14,7 +14,7 @@ import restate.runtime.pb.reflection_pb2
 class ServerReflectionBase(abc.ABC):
 
     @abc.abstractmethod
-    async def ServerReflectionInfo(self, stream: 'grpclib.server.Stream[restate.runtime.pb.reflection_pb2.ServerReflectionRequest, restate.runtime.pb.reflection_pb2.ServerReflectionResponse]') -> None:
+    async def ServerReflectionInfo(self, call: 'restate.runtime.grpc_server.call.Call') -> None:
         pass
 
     def __mapping__(self) -> typing.Dict[str, grpclib.const.Handler]:

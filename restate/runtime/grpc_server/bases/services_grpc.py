@@ -6,7 +6,7 @@ import typing
 
 import grpclib.const
 if typing.TYPE_CHECKING:
-    import grpclib.server
+    import restate.runtime.grpc_server.call
 
 import google.protobuf.empty_pb2
 import google.protobuf.struct_pb2
@@ -16,7 +16,7 @@ import restate.runtime.pb.services_pb2
 class IngressBase(abc.ABC):
 
     @abc.abstractmethod
-    async def Invoke(self, stream: 'grpclib.server.Stream[restate.runtime.pb.services_pb2.InvokeRequest, restate.runtime.pb.services_pb2.InvokeResponse]') -> None:
+    async def Invoke(self, call: 'restate.runtime.grpc_server.call.Call') -> None:
         pass
 
     def __mapping__(self) -> typing.Dict[str, grpclib.const.Handler]:
@@ -33,11 +33,11 @@ class IngressBase(abc.ABC):
 class AwakeablesBase(abc.ABC):
 
     @abc.abstractmethod
-    async def Resolve(self, stream: 'grpclib.server.Stream[restate.runtime.pb.services_pb2.ResolveAwakeableRequest, google.protobuf.empty_pb2.Empty]') -> None:
+    async def Resolve(self, call: 'restate.runtime.grpc_server.call.Call') -> None:
         pass
 
     @abc.abstractmethod
-    async def Reject(self, stream: 'grpclib.server.Stream[restate.runtime.pb.services_pb2.RejectAwakeableRequest, google.protobuf.empty_pb2.Empty]') -> None:
+    async def Reject(self, call: 'restate.runtime.grpc_server.call.Call') -> None:
         pass
 
     def __mapping__(self) -> typing.Dict[str, grpclib.const.Handler]:
