@@ -261,6 +261,24 @@ async def test_one_client_too_many_is_told_so_and_may_come_when_another_has_left
         await client.aclose()
 
 
+async def test_clients_who_do_not_know_the_password_take_no_place(start: Start) -> None:
+    bed = await start(attrs.evolve(PASSWORD, max_connections=1))
+    crowd = [await trio.open_tcp_stream("127.0.0.1", bed.number) for _ in range(5)]
+    for stream in crowd:
+        await stream.send_all(pg.startup(user="mallory"))
+        assert await stream.receive_some(1) == b"R"
+    client = pg.PgClient(await trio.open_tcp_stream("127.0.0.1", bed.number))
+    scram = pg.Scram("secret")
+    await client.send(pg.startup(user="joe"))
+    await client.next()
+    await client.send(scram.first())
+    await client.send(scram.final((await client.next()).body[4:]))
+    assert [str(each) for each in await client.until("Z")][-1] == "Z I"
+    await client.aclose()
+    for stream in crowd:
+        await trio.aclose_forcefully(stream)
+
+
 async def test_a_crowd_that_says_nothing_keeps_nobody_out(start: Start) -> None:
     bed = await start(PostgresOptions(max_starting=10))
     crowd = [await trio.open_tcp_stream("127.0.0.1", bed.number) for _ in range(200)]

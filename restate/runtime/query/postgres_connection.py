@@ -62,7 +62,7 @@ class Hub(Protocol):
     options: PostgresOptions
 
     def admit(self, connection: "Connection") -> None:
-        """The client has said who it is. Raises FatalError when there are too many."""
+        """The client has proved who it is. Raises FatalError when there are too many."""
 
     def cancel(self, process_id: int, secret: bytes) -> None:
         """What another connection does."""
@@ -184,13 +184,14 @@ class Connection:
         await encrypted.do_handshake()
 
     async def _greet(self, hello: Hello, rest: bytes) -> tuple[Session, Frames]:
-        self._hub.admit(self)
         frames = Frames(self._options.limits.startup_size)
         frames.feed(rest)
         if hello.answer:
             await self._stream.send_all(hello.answer)
         if self._options.password is not None:
             await self._authenticate(self._options.password, hello.user, frames)
+        # Not before: who does not know the password must not take the place of those who do.
+        self._hub.admit(self)
         frames.size_limit = self._options.limits.message_size
         session = Session(hello.user, hello.parameters, find_timezone, self._options.limits)
         session.greet(self.process_id, self.secret)
