@@ -136,6 +136,14 @@ class PublishSchema:
 
 
 @attrs.frozen
+class EndSpan:
+    """The invocation is over; what is recorded of it goes to the trace. record: its last one."""
+
+    id: InvocationId
+    record: InvocationRecord
+
+
+@attrs.frozen
 class DrainLater:
     """The outbox is not empty; propose a DrainOutbox."""
 
@@ -153,5 +161,6 @@ Action = (
     | SubmitReply
     | AdminReply
     | PublishSchema
+    | EndSpan
     | DrainLater
 )

@@ -13,6 +13,7 @@ from restate.runtime.model.promise import PromiseListener, PromiseRow
 from restate.runtime.model.result import CalleeId, Outcome, Result
 from restate.runtime.model.target import Generation, ServiceType
 from restate.runtime.model.timer import TimerKey, TimerKind
+from restate.runtime.model.trace import TraceContext, span_id_of
 
 
 @attrs.define
@@ -83,8 +84,14 @@ class CommandContext:
             callee.journal_retention_ms,
             callee.idempotency_key,
             execution_time_ms,
+            trace=self._trace(),
         )
         self._turn.send(message)
+
+    def _trace(self) -> TraceContext | None:
+        """Below the span of this invocation."""
+        trace = self._draft.record.trace
+        return None if trace is None else trace.below(span_id_of(self._draft.id))
 
     def attach(self, completion_id: int, *, block: bool) -> None:
         self._turn.send(Attach(self.callee.invocation, self._sink(completion_id), block))

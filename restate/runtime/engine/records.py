@@ -11,6 +11,7 @@ from restate.runtime.model.result import Failure, Result
 from restate.runtime.model.target import Generation, Target
 from restate.runtime.model.timer import TimerKey as TimerKey
 from restate.runtime.model.timer import TimerKind as TimerKind
+from restate.runtime.model.trace import TraceContext
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -36,6 +37,7 @@ class Invoke(Record, frozen=True):
     execution_time_ms: int | None = None
     submit_request: int | None = None
     random_seed: int | None = None
+    trace: TraceContext | None = None
 
 
 class Attach(Record, frozen=True):

@@ -7,6 +7,7 @@ import msgspec
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.result import Failure, Outcome
 from restate.runtime.model.target import Target
+from restate.runtime.model.trace import TraceContext
 
 
 class Status(IntEnum):
@@ -128,3 +129,5 @@ class InvocationRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Why it is paused; None if that is not an error's doing."""
     events: int = 0
     """How many have been stored, old ones that were dropped included."""
+    trace: TraceContext | None = None
+    """Where the span of the invocation belongs; None: in no trace."""

@@ -39,6 +39,7 @@ from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import IngressSink, IngressSource, Source
 from restate.runtime.model.journal import Callee
 from restate.runtime.model.result import Result
+from restate.runtime.model.trace import TraceContext
 from restate.runtime.schema.registry import Registry
 
 T = TypeVar("T")
@@ -166,12 +167,13 @@ class Partition:
         headers: tuple[tuple[str, str], ...],
         *,
         source: Source | None = None,
+        trace: TraceContext | None = None,
     ) -> IngressReply:
         """Start or join the invocation and wait for its outcome, however long. Raises Overloaded."""
         return await self._ask(
             self._replies,
             _Waiter(callee.invocation),
-            lambda request_id: _invoke(callee, body, headers, source, sink=IngressSink(request_id)),
+            lambda request_id: _invoke(callee, body, headers, source, trace, sink=IngressSink(request_id)),
         )
 
     async def send(
@@ -182,13 +184,20 @@ class Partition:
         *,
         source: Source | None = None,
         execution_time_ms: int | None = None,
+        trace: TraceContext | None = None,
     ) -> SubmitReply:
         """Start or join the invocation; return once that is durable. Raises Overloaded."""
         return await self._ask(
             self._submits,
             _Waiter(),
             lambda request_id: _invoke(
-                callee, body, headers, source, submit_request=request_id, execution_time_ms=execution_time_ms
+                callee,
+                body,
+                headers,
+                source,
+                trace,
+                submit_request=request_id,
+                execution_time_ms=execution_time_ms,
             ),
         )
 
@@ -320,6 +329,7 @@ def _invoke(
     body: bytes,
     headers: tuple[tuple[str, str], ...],
     source: Source | None,
+    trace: TraceContext | None,
     *,
     sink: IngressSink | None = None,
     submit_request: int | None = None,
@@ -338,4 +348,5 @@ def _invoke(
         idempotency_key=callee.idempotency_key,
         execution_time_ms=execution_time_ms,
         submit_request=submit_request,
+        trace=trace,
     )

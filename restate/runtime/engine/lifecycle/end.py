@@ -4,7 +4,7 @@
 
 from collections.abc import Iterator
 
-from restate.runtime.engine.actions import SetTimer, UnsetTimer
+from restate.runtime.engine.actions import EndSpan, SetTimer, UnsetTimer
 from restate.runtime.engine.lifecycle.answer import answer, expiry_ms
 from restate.runtime.engine.lifecycle.invoke import release
 from restate.runtime.engine.records import Respond
@@ -34,6 +34,8 @@ def finish(turn: Turn, draft: Draft, outcome: Outcome) -> None:
     for sink in ended.sinks:
         expiry = expiry_ms(draft.record) if told else None
         answer(turn, draft.id, ended.target, sink, outcome, expiry)
+    if ended.trace is not None and ended.trace.sampled:
+        turn.actions.append(EndSpan(draft.id, draft.record))
     if ended.completion_retention_ms == 0:
         turn.free(draft)
     else:

@@ -65,6 +65,7 @@ def _create(turn: Turn, record: Invoke) -> Draft:
         journal_length=1,
         commands=1,
         random_seed=record.random_seed,
+        trace=record.trace,
     )
     row = CommandRow(
         INPUT_CODE,

@@ -129,5 +129,6 @@ def _create(turn: Turn, restart: RestartAsNew, old: Draft, rows: Sequence[_Row],
         commands=sum(isinstance(row, CommandRow) for row, _ in rows),
         random_seed=seed,
         last_output=last_output,
+        trace=old.record.trace,
     )
     return Draft(restart.new_id, record, None)
