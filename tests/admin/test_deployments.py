@@ -273,3 +273,11 @@ async def test_the_descriptors_of_both_generations() -> None:
         assert (response.status_code, response.content_type) == (200, "application/x-protobuf")
         answer = FileDescriptorSet.FromString(await response.get_data(as_text=False))
         assert answer.file[-1].name == last
+
+
+async def test_fields_come_in_the_order_in_which_people_read_them(admin: Admin) -> None:
+    _, created = await admin.register(URI)
+    _, detail = await admin.get(f"/deployments/{created['id']}")
+    assert list(detail)[:2] == ["id", "uri"]
+    assert list(detail)[-1] == "services"
+    assert list(detail["services"][0])[:3] == ["name", "ty", "handlers"]

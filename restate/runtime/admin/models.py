@@ -1,6 +1,7 @@
 """What the routes about deployments and services answer, field by field (admin.md §3.1, §4.2, §4.3).
 
-A field that is UNSET is left out of the JSON. Durations are text, `1h 30m`; times are RFC 3339 in UTC.
+A field that is UNSET is left out of the JSON. Durations are text, `1h 30m`; times are RFC 3339 in UTC. Without slots the
+encoder keeps the order of the fields, which people who read the JSON are grateful for.
 """
 
 from typing import Any, Literal
@@ -15,7 +16,7 @@ HandlerKind = Literal["Exclusive", "Shared", "Workflow"]
 InstanceType = Literal["Keyed", "Unkeyed", "Singleton"]
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Info:
     """Something an operator should know. code: of the error table."""
 
@@ -23,7 +24,7 @@ class Info:
     message: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class RetryPolicyMetadata:
     """Of a service: what holds. Of a handler: what it sets. max_attempts None: of a service no limit."""
 
@@ -34,7 +35,7 @@ class RetryPolicyMetadata:
     on_max_attempts: Literal["Pause", "Kill"] | UnsetType = UNSET
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class HandlerMetadata:
     """One handler; its settings appear only where it sets them. ty: absent for plain services."""
 
@@ -56,7 +57,7 @@ class HandlerMetadata:
     info: list[Info] | UnsetType = UNSET
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class MethodMetadata:
     """A method of a contract. Types are full message names. key_field_number: of keyed services."""
 
@@ -66,7 +67,7 @@ class MethodMetadata:
     key_field_number: int | UnsetType = UNSET
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class ServiceMetadata:
     """One revision of a service, with what holds for handlers that set nothing themselves.
 
@@ -93,13 +94,13 @@ class ServiceMetadata:
     instance_type: InstanceType | UnsetType = UNSET
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class ServiceNameRevision:
     name: str
     revision: int
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class _Deployment:
     """At a `uri`, or the AWS Lambda function `arn`."""
 
@@ -118,21 +119,21 @@ class _Deployment:
     info: list[Info] | UnsetType = UNSET
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class DeploymentEntry(_Deployment):
     """A deployment in a list."""
 
     services: list[ServiceNameRevision]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class DeploymentDetail(_Deployment):
     """A deployment alone. services: in its own revisions."""
 
     services: list[ServiceMetadata]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, slots=False)
 class RegisteredDeployment:
     """The answer to a registration."""
 
@@ -144,21 +145,21 @@ class RegisteredDeployment:
     info: list[Info] | UnsetType = UNSET
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class DeploymentList:
     deployments: list[DeploymentEntry]
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class ServiceList:
     services: list[ServiceMetadata]
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class HandlerList:
     handlers: list[HandlerMetadata]
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class MethodList:
     methods: list[MethodMetadata]
