@@ -50,7 +50,7 @@ STATUSES = {
 def record() -> None:
     """Run all steps with the official server and keep what was shown."""
     with tempfile.TemporaryDirectory() as folder:
-        dump(play(command_line.ours(Path(folder)), OWN_SCRIPT, "official", Path(folder)), _RECORDED)
+        dump(play(command_line.InProcess(Path(folder)), OWN_SCRIPT, "official", Path(folder)), _RECORDED)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def recorded() -> dict[str, Observation]:
 def seen(server_kind: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Observation]:
     folder = tmp_path_factory.mktemp(server_kind)
     try:
-        return play(command_line.ours(folder), OWN_SCRIPT, server_kind, folder)
+        return play(command_line.InProcess(folder), OWN_SCRIPT, server_kind, folder)
     except MissingToolError as missing:
         pytest.skip(str(missing))
 

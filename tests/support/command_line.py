@@ -15,7 +15,9 @@ import time
 from typing import TYPE_CHECKING
 
 import attrs
+from click.testing import CliRunner
 
+from restate.runtime.cli.root import restate
 from tests.support import environments
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tests.support.server import Server
 
 _TIMEOUT_SECONDS = 30
+_OURS = (sys.executable, "-m", "restate.runtime.cli")
 
 
 @attrs.frozen
@@ -59,6 +62,9 @@ class CommandLine:
         environment = self.environment(server)
         if edited is not None:
             environment["RESTATE_EDITOR"] = self._editor(edited, meanwhile)
+        return self._call(arguments, environment)
+
+    def _call(self, arguments: Sequence[str], environment: dict[str, str]) -> Done:
         done = subprocess.run(
             [*self.program, *arguments],
             env=environment,
@@ -159,4 +165,18 @@ def official(folder: Path) -> CommandLine:
 
 
 def ours(folder: Path) -> CommandLine:
-    return CommandLine([sys.executable, "-m", "restate.runtime.cli"], folder)
+    return CommandLine(_OURS, folder)
+
+
+class InProcess(CommandLine):
+    """Our command line without a process for each call, for those who make hundreds."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(_OURS, folder)
+
+    def _call(self, arguments: Sequence[str], environment: dict[str, str]) -> Done:
+        unset = dict.fromkeys(os.environ.keys() - environment.keys())
+        done = CliRunner().invoke(restate, arguments, env={**unset, **environment})
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)

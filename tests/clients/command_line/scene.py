@@ -85,7 +85,7 @@ class Scene:
         """A one-way call, whose invocation gets the name. Two of them have different times of creation."""
         reply = self.caller.call(path, body)
         self.names[name] = reply.ok()["invocationId"]
-        time.sleep(0.003)
+        time.sleep(0.02)
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         reply = self._query(sql)
@@ -109,10 +109,13 @@ class Scene:
     def restart(self) -> None:
         self.server.stop()
         self.server.start()
-        # The official server is ready before its partitions can be queried.
+        self.wait_for_sql()
+
+    def wait_for_sql(self) -> None:
+        """The official server is ready before its partitions can be queried."""
         eventually(
             lambda: self._query("SELECT id FROM sys_invocation LIMIT 1").status_code == 200,
-            what="an answer of SQL after the restart",
+            what="an answer of SQL after the start",
         )
 
     def call(self, line: CommandLine, step: Step) -> Observation:
@@ -152,6 +155,7 @@ def scene(kind: str, folder: Path) -> Iterator[Scene]:
         server.start()
         made = Scene(server, folder)
         try:
+            made.wait_for_sql()
             made.start_program("v1")
             yield made
         finally:
