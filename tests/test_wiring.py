@@ -10,7 +10,8 @@ from restate.runtime.clock import SystemClock
 from restate.runtime.config import Config, load
 from restate.runtime.errors import ConfigError
 from restate.runtime.net.origin import Origin
-from restate.runtime.wiring import client_proxy, client_trust, identity
+from restate.runtime.query.postgres_options import PostgresOptions
+from restate.runtime.wiring import client_proxy, client_trust, identity, postgres_options
 
 
 def configured(folder: Path, **settings: str) -> Config:
@@ -24,6 +25,25 @@ def test_without_settings_nothing_is_signed_trusted_or_diverted() -> None:
     assert identity(config, SystemClock()).headers("/discover") == [
         (b"x-restate-cluster-name", b"localcluster")
     ]
+
+
+def test_the_postgres_port_gets_its_settings_in_its_own_units(tmp_path: Path) -> None:
+    options = postgres_options(Config(), None)
+    assert options == PostgresOptions()
+    config = configured(
+        tmp_path,
+        postgres__password="secret",
+        postgres__idle_timeout="1m",
+        postgres__write_timeout="500ms",
+        postgres__sql_size_limit="2MiB",
+    )
+    options = postgres_options(config, None)
+    assert options.password is not None
+    assert (options.idle_timeout, options.write_timeout, options.limits.sql_size) == (
+        60.0,
+        0.5,
+        2 * 1024 * 1024,
+    )
 
 
 def test_a_key_file_beside_the_working_directory_signs(

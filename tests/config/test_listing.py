@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import pytest
+
 from restate.runtime.config import Config, load
 from restate.runtime.config.listing import list_config
 from restate.runtime.config.tree import SETTINGS, Ingress
+from restate.runtime.errors import ConfigError
 from restate.runtime.model.kafka import KafkaCluster
 from restate.runtime.model.target import Generation
 from restate.runtime.schema.options import DEFAULTS, OptionDefaults
@@ -55,3 +58,14 @@ def test_secrets_of_kafka_clusters_are_not_listed() -> None:
         'kafka_clusters = [{ "name" = "a", "metadata.broker.list" = "h:1", "sasl.password" = "***" }]' in text
     )
     assert "hunter2" not in text
+
+
+def test_passwords_are_neither_listed_nor_repeated_in_errors(tmp_path: Path) -> None:
+    config = load({"postgres.password": "hunter2 "}, {}, tmp_path)
+    assert config.postgres.password == "hunter2 "
+    assert 'postgres.password = "***"' in list_config(config)
+    assert "hunter2" not in list_config(config)
+    (tmp_path / "restate.toml").write_text("postgres.password = 12345")
+    with pytest.raises(ConfigError, match=r"postgres\.password.*expected text") as caught:
+        load({}, {}, tmp_path)
+    assert "12345" not in str(caught.value)

@@ -154,6 +154,13 @@ def read_text(raw: object) -> str:
     return raw.strip()
 
 
+def read_secret(raw: object) -> str:
+    """Text that is not empty, which the error does not repeat. Spaces at its ends belong to it."""
+    if not isinstance(raw, str) or not raw:
+        raise ValueError("expected text")
+    return raw
+
+
 def read_url(raw: object) -> str:
     """An http:// or https:// address; without a scheme it is http. A user and password in it are dropped."""
     text = raw.strip() if isinstance(raw, str) else ""
@@ -256,7 +263,7 @@ def _converter() -> cattrs.Converter:
         (LogFilter, read_log_filter),
         (Ip, read_ip),
         (Url, read_url),
-        (Secret, read_text),
+        (Secret, read_secret),
         (KafkaClusters, read_kafka_clusters),
         (LogFormat, _reader_of_choice("pretty", "compact", "json")),
         (OnMaxAttempts, _reader_of_choice("pause", "kill")),
