@@ -40,7 +40,7 @@ async def test_rules_are_stored_and_the_reply_says_that_they_have_no_effect(pref
     ("precondition", "status"),
     [
         ({"type": "none"}, 200),
-        (None, 200),
+        (None, 422),
         ({"type": "matches", "version": 1}, 200),
         ({"type": "matches", "version": 2}, 409),
         ({"type": "does_not_exist"}, 409),

@@ -29,7 +29,10 @@ LEAST_REQUESTS = 1_000
 """Of each of the two runs."""
 
 # A declared 500 is nothing that a check should report, so there is no check against server errors as such.
-_CHECKS = "status_code_conformance,content_type_conformance,response_schema_conformance"
+_CHECKS = (
+    "status_code_conformance,content_type_conformance,response_schema_conformance,negative_data_rejection,"
+    "unsupported_method"
+)
 
 
 @attrs.frozen

@@ -22,7 +22,9 @@ _MAX_SIZE = 1000
 class Batch:
     """The body. deployment: as in the routes for one; for resume and restart."""
 
-    invocation_ids: list[str]
+    invocation_ids: list[str] = attrs.field(
+        metadata={"items": {"type": "string", "pattern": "^inv_1[0-9a-zA-Z]{33}$"}, "maxItems": _MAX_SIZE}
+    )
     deployment: str | None = None
 
 

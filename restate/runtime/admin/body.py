@@ -1,6 +1,7 @@
 """Request bodies and parameters: attrs models read by cattrs, strictly, because clients rely on 422 for wrong shapes."""
 
-from typing import Any, NewType, TypeVar, get_origin
+from types import NoneType
+from typing import Any, NewType, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
@@ -96,7 +97,7 @@ def _read_texts(value: Any, _: Any) -> list[str]:
 
 
 def _object_hook(model: type[T]) -> Any:
-    """A hook that reads an object, and takes null for absent where a field has a default."""
+    """A hook that reads an object, and takes null for absent where a field may be None."""
     read = make_dict_structure_fn(model, _converter)
 
     def structure(value: Any, _: Any) -> T:
@@ -168,7 +169,7 @@ def _structured(value: Any, model: type[T], place: str = "") -> T:
 
 def _optional(model: type[Any], name: str) -> bool:
     field = attrs.fields_dict(model).get(name)
-    return field is not None and field.default is not attrs.NOTHING
+    return field is not None and NoneType in get_args(field.type)
 
 
 def _fault(error: BaseException, _: type | None) -> str:

@@ -6,7 +6,7 @@ import attrs
 from quart import Blueprint, Response
 
 from restate.runtime.admin.addresses import read_arn, read_headers, read_uri
-from restate.runtime.admin.answer import json_response
+from restate.runtime.admin.answer import error_response, json_response
 from restate.runtime.admin.body import read_body
 from restate.runtime.admin.changes import find_deployment, store, unknown_deployment
 from restate.runtime.admin.errors import Refusal
@@ -50,7 +50,8 @@ def add_deployment_update_routes(blueprint: Blueprint, parts: Parts, version: in
 
 async def _put_is_gone(deployment: str) -> Response:
     del deployment
-    raise Refusal(405, "PUT deployment is deprecated, use PATCH instead")
+    allowed = {"allow": "DELETE, GET, HEAD, PATCH"}
+    return error_response(405, "PUT deployment is deprecated, use PATCH instead", headers=allowed)
 
 
 class _Routes:

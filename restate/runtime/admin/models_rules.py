@@ -3,7 +3,7 @@
 `metadata` of a field goes into its JSON schema.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 from msgspec import UNSET, UnsetType
@@ -13,17 +13,21 @@ from restate.runtime.admin.models_kafka import Remark
 MAX_U32 = 2**32 - 1
 
 
+def _whole(minimum: int) -> Any:
+    """A number from `minimum` to the largest of 32 bits, or None."""
+    validators = attrs.validators
+    return attrs.field(
+        default=None,
+        validator=validators.optional(validators.and_(validators.ge(minimum), validators.le(MAX_U32))),
+        metadata={"minimum": minimum, "maximum": MAX_U32},
+    )
+
+
 @attrs.frozen
 class Limits:
     """concurrency: how many invocations at a time; absent is no limit."""
 
-    concurrency: int | None = attrs.field(
-        default=None,
-        validator=attrs.validators.optional(
-            attrs.validators.and_(attrs.validators.ge(1), attrs.validators.le(MAX_U32))
-        ),
-        metadata={"minimum": 1, "maximum": MAX_U32},
-    )
+    concurrency: int | None = _whole(1)
 
 
 @attrs.frozen
@@ -31,7 +35,7 @@ class Precondition:
     """What must be so for a change to be made. version: for `matches`."""
 
     type: Literal["none", "does_not_exist", "matches"]
-    version: int | None = attrs.field(default=None, metadata={"minimum": 0, "maximum": MAX_U32})
+    version: int | None = _whole(0)
 
     def __attrs_post_init__(self) -> None:
         if self.type == "matches" and self.version is None:
@@ -76,4 +80,4 @@ class DeleteRule:
     """A rule that is to go, if it has the expected version."""
 
     pattern: str = attrs.field(metadata={"minLength": 1})
-    expected_version: int | None = attrs.field(default=None, metadata={"minimum": 0, "maximum": MAX_U32})
+    expected_version: int | None = _whole(0)

@@ -75,14 +75,22 @@ TAGS = {
 }
 
 _DEPLOYMENT_ID = Parameter(
-    "deployment", "id of a deployment", schema={"examples": ["dp_11o8wgbAEdVdcPGlFW1vgVF"]}
+    "deployment",
+    "id of a deployment",
+    schema={"pattern": "^dp_1[0-9a-zA-Z]{22}$", "examples": ["dp_11o8wgbAEdVdcPGlFW1vgVF"]},
 )
 _SERVICE = Parameter("service", "name of a service")
-_INVOCATION_ID = Parameter("invocation", "id of an invocation")
-_SUBSCRIPTION_ID = Parameter("subscription", "id of a subscription")
+_INVOCATION_ID = Parameter("invocation", "id of an invocation", schema={"pattern": "^inv_1[0-9a-zA-Z]{33}$"})
+_SUBSCRIPTION_ID = Parameter(
+    "subscription", "id of a subscription", schema={"pattern": "^sub_1[0-9a-zA-Z]{22}$"}
+)
 _CLUSTER = Parameter("cluster_name", "name of a Kafka cluster")
 _FORCE = Parameter("force", "must be true: removal after draining is not there", bool, {"default": False})
-_MOVE = Parameter("deployment", "keep, latest, or the id of a deployment")
+_MOVE = Parameter(
+    "deployment",
+    "keep, latest, or the id of a deployment",
+    schema={"pattern": "^([kK]eep|[lL]atest|dp_1[0-9a-zA-Z]{22})$"},
+)
 _STORES = (503,)
 """Of everything that changes something: the server has too much to do, or stops."""
 
@@ -307,7 +315,14 @@ def _operations_on_invocations() -> tuple[Operation, ...]:
         "Cancel, kill or purge; what became of it is not told",
         {202: None},
         (400, *_STORES),
-        (_INVOCATION_ID, Parameter("mode", "cancel, kill or purge", schema={"default": "cancel"})),
+        (
+            _INVOCATION_ID,
+            Parameter(
+                "mode",
+                "cancel, kill or purge",
+                schema={"enum": ["cancel", "kill", "purge"], "default": "cancel"},
+            ),
+        ),
     )
     return (*single, delete, *batches)
 
@@ -439,7 +454,9 @@ _RULES = (
             "rule",
             "This server has no vqueues",
             {},
-            parameters=(Parameter("vqueue_id", "id of a vqueue"),),
+            parameters=(
+                Parameter("vqueue_id", "id of a vqueue", schema={"pattern": "^vq_1[0-9a-zA-Z]{33}$"}),
+            ),
         )
         for name in ("pause", "resume")
     ),
