@@ -358,3 +358,28 @@ async def test_the_methods_of_nothing_are_told_as_classic_does(admin: Admin) -> 
         404,
         "The requested method 'm' on service 'Nope' does not exist",
     )
+
+
+async def test_an_output_that_may_be_empty_is_optional(admin: Admin) -> None:
+    outputs = {
+        "typed": OutputRule("text/plain", True),
+        "described": OutputRule("application/json", True, INTEGER),
+        "nothing": OutputRule(None, True),
+    }
+    handlers = [Handler(name, HandlerType.PLAIN, output=rule) for name, rule in outputs.items()]
+    admin.discovery.answers["http://h:1/"] = announce(service("S", ServiceType.SERVICE, *handlers))
+    await admin.register("http://h:1/")
+    _, body = await admin.get("/services/S/handlers")
+    assert [entry["output_description"] for entry in body["handlers"]] == [
+        "optional text/plain",
+        "JSON integer",
+        "none",
+    ]
+
+
+async def test_to_keep_no_journals_is_shown_where_it_is_a_choice(admin: Admin) -> None:
+    _, patched = await admin.call("PATCH", "/services/Counter", {"journal_retention": "0s"})
+    assert patched["journal_retention"] == "0s"
+    admin.discovery.answers["http://h:1/"] = announce(service("c", ServiceType.UNKEYED))
+    await admin.register("http://h:1/")
+    assert "journal_retention" not in (await admin.get("/services/c"))[1]

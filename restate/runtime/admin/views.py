@@ -112,6 +112,7 @@ def service_view(
     values = effective(service, None, defaults)
     one_way = deployment.protocol_type == "RequestResponse"
     journal_ms = values.journal_retention_ms
+    keeps_journals = journal_ms > 0 or service.options.journal_retention_ms is not None
     return ServiceMetadata(
         name=service.name,
         ty=_MODERN_TYPES[service.type],
@@ -123,7 +124,8 @@ def service_view(
         metadata=_given(dict(service.metadata)),
         idempotency_retention=_text_of(values.idempotency_retention_ms),
         workflow_completion_retention=_workflow_retention(service, values),
-        journal_retention=_text_of(journal_ms) if journal_ms else UNSET,
+        # None at all is the default of classic services; of others it is a choice to be shown.
+        journal_retention=_text_of(journal_ms) if keeps_journals else UNSET,
         # There is no open stream whose silence could be noticed.
         inactivity_timeout="0s" if one_way else _text_of(values.inactivity_timeout_ms),
         abort_timeout=_text_of(values.abort_timeout_ms),
@@ -262,14 +264,17 @@ def _ineffective(
 
 
 def _describe(rule: InputRule | OutputRule) -> str:
-    """In a few words: `none`, `JSON string`, `JSON 'Title'`, else the content type."""
+    """In a few words: `none`, `JSON string`, `JSON 'Title'`, else the content type; `optional` where it may be empty."""
     schema = None if rule.json_schema is None else msgspec.json.decode(rule.json_schema)
     if isinstance(schema, dict):
         if isinstance(title := schema.get("title"), str):
             return f"JSON '{title}'"
         if isinstance(kind := schema.get("type"), str):
             return f"JSON {kind}"
-    return rule.content_type or "none"
+    if rule.content_type is None:
+        return "none"
+    optional = isinstance(rule, OutputRule) and rule.set_content_type_if_empty
+    return f"optional {rule.content_type}" if optional else rule.content_type
 
 
 def _schema(text: bytes | None) -> msgspec.Raw | UnsetType:
@@ -281,5 +286,5 @@ def _duration(value_ms: int | None) -> str | UnsetType:
 
 
 def _given(value: T | None) -> T | UnsetType:
-    """None and what is empty are left out."""
-    return UNSET if value is None or value in ("", {}) else value
+    """None and empty maps are left out."""
+    return UNSET if value is None or value == {} else value
