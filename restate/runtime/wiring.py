@@ -139,6 +139,7 @@ def postgres_options(config: Config, tls: ServerTls | None) -> PostgresOptions:
         limits=PostgresLimits(
             message_size=postgres.message_size_limit,
             sql_size=postgres.sql_size_limit,
+            statements=postgres.statement_limit,
             prepared_statements=postgres.prepared_statement_limit,
             portals=postgres.portal_limit,
         ),

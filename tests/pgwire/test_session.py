@@ -72,6 +72,21 @@ def test_a_long_statement_is_an_error_in_both_protocols() -> None:
     assert machine.ask(parse(long), SYNC) == ["E ERROR 54000", "Z I"]
 
 
+def test_statements_of_a_string_are_limited() -> None:
+    machine = greeted(Limits(statements=3))
+    assert machine.ask(query(";;begin; begin; begin;"))[-1] == "Z T"
+    assert machine.ask(query("commit; begin; begin; begin;")) == ["E ERROR 54000", "Z E"]
+
+
+def test_what_the_session_reads_itself_is_short() -> None:
+    machine = greeted()
+    assert machine.ask(query(f"set search_path = {','.join('a' * 1000)}")) == ["E ERROR 54000", "Z I"]
+    many = ", ".join(["(1)"] * 2000)
+    assert (
+        machine.ask(query(f"begin; declare c cursor for select n from (values {many}) as t(n)"))[-1] == "Z T"
+    )
+
+
 def test_savepoints_are_limited() -> None:
     machine = greeted()
     said = machine.ask(query("begin;" + "savepoint a;" * 1001))

@@ -150,6 +150,8 @@ class Postgres:
     """Of one message of the protocol."""
     sql_size_limit: Size = 1 * MIB
     """Of the text of one statement, or of several in one message."""
+    statement_limit: Count = 10_000
+    """Statements in one message."""
     prepared_statement_limit: Count = 1_000
     """On one connection."""
     portal_limit: Count = 16

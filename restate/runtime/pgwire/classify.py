@@ -34,7 +34,7 @@ _WORD = re.compile(r"[^\W\d]\w*+")
 _INTO = re.compile(r"(?<![.\w])(?<!\bas\s)into\s+[\w\"]", re.IGNORECASE)
 
 _CATALOG = re.compile(
-    r"""(?<![\w$])(?:
+    r"""(?<![\w$])(?=["cfhiopqrstv])(?:
         "?pg_\w+ | regclass | regtype | regproc | regprocedure | regnamespace | regrole
         | current_(?:user|role|schemas?|setting|database|catalog) | session_user | set_config | quote_(?:ident|literal)
         | has_\w+_privilege | (?:obj|col|shobj)_description | format_type | to_reg(?:class|type|proc|namespace)

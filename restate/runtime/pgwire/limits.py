@@ -14,6 +14,8 @@ class Limits:
     startup_size: int = 10_000
     """Of each packet and message until the client is known."""
     sql_size: int = 1 * MIB
+    statements: int = 10_000
+    """In one string of SQL."""
     prepared_statements: int = 1_000
     portals: int = 16
     """Cursors count as well."""

@@ -132,7 +132,9 @@ class Session:
         sql = received.query(body)
         self._check_size(sql)
         # All of it is cut before anything runs: a quote that does not end is an error of the whole string.
-        sources = list(split(sql))
+        sources = list(islice(split(sql), self._limits.statements + 1))
+        if len(sources) > self._limits.statements:
+            raise PgError(TOO_LARGE, f"too many statements in one string: at most {self._limits.statements}")
         for source in sources:
             if len(sources) > 1:
                 runner.transaction.begin_implicit()

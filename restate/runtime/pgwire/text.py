@@ -6,7 +6,7 @@ from enum import Enum
 
 import attrs
 
-from restate.runtime.pgwire.errors import SYNTAX_ERROR, PgError
+from restate.runtime.pgwire.errors import SYNTAX_ERROR, TOO_LARGE, PgError
 
 # Possessive quantifiers everywhere: the text is a client's, and nothing may take longer than its length.
 _PLAIN = r"""(?:
@@ -20,16 +20,17 @@ _PLAIN = r"""(?:
 _STRING = r"""[eE]'(?:[^'\\]++|\\.|'')*+'|'(?:[^']++|'')*+'"""
 _IDENTIFIER = r'"(?:[^"]++|"")*+"'
 _DOLLAR = r"\$(?:[^\W\d]\w*+)?\$"
-_LINE_COMMENT = r"--[^\r\n]*+"
+# One after the other, so that many of them take no longer than one; those with others inside begin with `comment`.
+_COMMENTS = r"(?:(?:--[^\r\n]*+|/\*[^*/]*+\*/)\s*+)++"
 
 _PIECE = re.compile(
     rf"""(?P<plain>{_PLAIN})|(?P<string>{_STRING})|(?P<identifier>{_IDENTIFIER})
-    |(?P<dollar>{_DOLLAR})|(?P<line>{_LINE_COMMENT})|(?P<comment>/\*)|(?P<end>;)""",
+    |(?P<dollar>{_DOLLAR})|(?P<comments>{_COMMENTS})|(?P<comment>/\*)|(?P<end>;)""",
     re.VERBOSE | re.DOTALL,
 )
 _TOKEN = re.compile(
     rf"""(?P<space>\s++)|(?P<string>{_STRING})|(?P<identifier>{_IDENTIFIER})|(?P<dollar>{_DOLLAR})
-    |(?P<line>{_LINE_COMMENT})|(?P<comment>/\*)|(?P<number>[+-]?+\d[\d.]*+)|(?P<word>[^\W\d][\w$]*+)|(?P<symbol>.)""",
+    |(?P<comments>{_COMMENTS})|(?P<comment>/\*)|(?P<number>[+-]?+\d[\d.]*+)|(?P<word>[^\W\d][\w$]*+)|(?P<symbol>.)""",
     re.VERBOSE | re.DOTALL,
 )
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
@@ -69,7 +70,7 @@ def split(sql: str) -> Iterator[Source]:
             case "dollar":
                 at = _dollar_end(sql, match)
                 bare.append("''")
-            case "line":
+            case "comments":
                 bare.append(" ")
             case "comment":
                 at = comment_end(sql, match.start())
@@ -129,18 +130,19 @@ class Token:
     quoted: bool = False
 
 
+_MOST_TOKENS = 1_000
+"""Of what we read ourselves: statements about settings, transactions and cursors have a few."""
+
+
 class Tokens:
     """The tokens of one statement, taken from the front. Only for the statements that we answer ourselves."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._tokens = list(_tokens(source.text))
-        self._at = 0
-
-    @property
-    def next(self) -> Token | None:
-        """The one that `take` would give."""
-        return self._tokens[self._at] if self._at < len(self._tokens) else None
+        self._tokens = _tokens(source.text)
+        self._taken = 0
+        self.next = next(self._tokens, None)
+        """The one that `take` would give; None at the end."""
 
     def take(self) -> Token:
         """Raises PgError at the end."""
@@ -151,15 +153,21 @@ class Tokens:
                 "syntax error at end of input",
                 position=self._source.offset + len(self._source.text) + 1,
             )
-        self._at += 1
+        self._advance()
         return token
+
+    def _advance(self) -> None:
+        self._taken += 1
+        if self._taken > _MOST_TOKENS:
+            raise PgError(TOO_LARGE, f"statement is too long: more than {_MOST_TOKENS} words")
+        self.next = next(self._tokens, None)
 
     def skip(self, *values: str) -> str | None:
         """Take the next word or symbol if it is one of these, which it then gives."""
         token = self.next
         if token is None or token.quoted or token.kind is Kind.STRING or token.value not in values:
             return None
-        self._at += 1
+        self._advance()
         return token.value
 
     def expect(self, *values: str) -> str:
