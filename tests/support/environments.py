@@ -50,6 +50,15 @@ CONFORMANCE_PROTOS = tuple(
 )
 GRPCURL = ("github.com/fullstorydev/grpcurl", "v1.9.4")
 GRPC_PYTHON = ("grpcio==1.85.1", "grpcio-reflection==1.85.1", "grpcio-health-checking==1.85.1")
+RPC_CLIENTS = (
+    *("@grpc/grpc-js@1.14.7", "@grpc/proto-loader@0.8.1", "grpc-web@2.0.2"),
+    *("@bufbuild/protobuf@2.12.0", "@bufbuild/protoc-gen-es@2.12.0", "@connectrpc/connect@2.1.2"),
+    *("@connectrpc/connect-node@2.1.2", "@connectrpc/connect-web@2.1.2"),
+    *(*BUNDLER, "puppeteer-core@24.43.1"),
+)
+"""The last releases that run on Node 20."""
+INGRESS_CLIENTS = ("@restatedev/restate-sdk-clients@1.17.2",)
+PYTHON_CLIENT = ("restate-sdk[client]==1.3.0",)
 H2SPEC = ("github.com/summerwind/h2spec", "v2.2.1+incompatible")
 
 
@@ -198,6 +207,31 @@ def grpcurl() -> Path:
 def grpc_python() -> Path:
     """The interpreter of an environment that holds gRPC's own client and nothing of ours."""
     return _python_folder("grpc-python", GRPC_PYTHON)
+
+
+def rpc_clients() -> Path:
+    """The folder whose node_modules holds the clients of gRPC, gRPC-Web and Connect, and what drives a browser."""
+    return _node_folder("rpc-clients", RPC_CLIENTS)
+
+
+def ingress_clients() -> Path:
+    """The folder whose node_modules holds the TypeScript SDK's client of the ingress."""
+    return _node_folder("ingress-clients", INGRESS_CLIENTS)
+
+
+def python_client() -> Path:
+    """The interpreter of an environment that holds the Python SDK with its client of the ingress."""
+    return _python_folder("python-client", PYTHON_CLIENT)
+
+
+def chromium() -> str:
+    """The path of `chromium`."""
+    return _tool("chromium")
+
+
+def curl() -> str:
+    """The path of `curl`."""
+    return _tool("curl")
 
 
 def _install_go(go: str, folder: Path, package: str) -> None:
