@@ -2,7 +2,7 @@
 
 import gzip
 import zlib
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any
 
@@ -48,13 +48,19 @@ async def _compressed(data: bytes) -> bytes:
 
 
 class _Stream(ResponseBody):
-    """A stream of chunks, each compressed and sent on at once."""
+    """A stream of chunks, each compressed and sent on at once.
+
+    No generator: one that is left behind by a client who goes away would be closed some time later, by anybody.
+    """
 
     def __init__(self, chunks: ResponseBody) -> None:
         self._chunks = chunks
+        self._compressor: Any = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+        self._iterator: AsyncIterator[Any] | None = None
 
-    async def __aenter__(self) -> AsyncIterable[bytes]:
-        return _compressed_chunks(await self._chunks.__aenter__())
+    async def __aenter__(self) -> "_Stream":
+        self._iterator = aiter(await self._chunks.__aenter__())
+        return self
 
     async def __aexit__(
         self,
@@ -64,10 +70,23 @@ class _Stream(ResponseBody):
     ) -> None:
         await self._chunks.__aexit__(kind, error, traceback)  # type: ignore[arg-type]
 
+    def __aiter__(self) -> "_Stream":
+        return self
 
-async def _compressed_chunks(chunks: AsyncIterable[Any]) -> AsyncIterator[bytes]:
-    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-    async for chunk in chunks:
+    async def __anext__(self) -> bytes:
+        if self._iterator is None or self._compressor is None:
+            raise StopAsyncIteration
+        try:
+            chunk = await anext(self._iterator)
+        except StopAsyncIteration:
+            rest: bytes = self._compressor.flush()
+            self._compressor = None
+            return rest
         raw = chunk.encode() if isinstance(chunk, str) else chunk
-        yield compressor.compress(raw) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    yield compressor.flush()
+        if len(raw) < _IN_THREAD_BYTES:
+            return self._compressed(raw)
+        return await trio.to_thread.run_sync(self._compressed, raw)
+
+    def _compressed(self, raw: bytes) -> bytes:
+        compressed: bytes = self._compressor.compress(raw) + self._compressor.flush(zlib.Z_SYNC_FLUSH)
+        return compressed
