@@ -8,7 +8,8 @@ from restate.runtime.admin.openapi import rule_path
 from restate.runtime.admin.openapi_operations import OPERATIONS
 from tests.admin.fakes import Admin
 
-HIDDEN = {("/", "GET"), ("/ui", "GET"), ("/ui/{rest}", "GET"), ("/v1/{rest}", "GET")}
+HIDDEN = {("/", "GET"), ("/ui", "GET"), ("/ui/", "GET"), ("/ui/{rest}", "GET")}
+"""For people."""
 PREFIXES = ["", "/v2", "/v3", "/v4"]
 
 

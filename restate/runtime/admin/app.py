@@ -22,6 +22,7 @@ from restate.runtime.admin.serdes import add_serde_routes
 from restate.runtime.admin.services import add_service_routes
 from restate.runtime.admin.state import add_state_routes
 from restate.runtime.admin.subscriptions import add_subscription_routes
+from restate.runtime.admin.ui import add_ui_routes
 from restate.runtime.net.access import REALM, REFUSAL, Gate
 
 PREFIXED_VERSIONS = (2, 3, 4)
@@ -65,6 +66,7 @@ def _blueprint(parts: Parts, version: int | None) -> Blueprint:
     add_kafka_cluster_routes(blueprint, parts, version)
     add_rule_routes(blueprint, parts)
     add_openapi_routes(blueprint, version, COMPATIBLE_VERSION)
+    add_ui_routes(blueprint, version)
 
     async def version_answer() -> Response:
         return json_response(
