@@ -141,7 +141,9 @@ def postgres_options(config: Config, tls: ServerTls | None) -> PostgresOptions:
             sql_size=postgres.sql_size_limit,
             statements=postgres.statement_limit,
             prepared_statements=postgres.prepared_statement_limit,
+            prepared_size=postgres.prepared_statement_size_limit,
             portals=postgres.portal_limit,
+            portals_size=postgres.portal_size_limit,
         ),
     )
 

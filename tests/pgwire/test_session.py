@@ -57,6 +57,33 @@ def test_portals_and_cursors_are_limited_together() -> None:
     ]
 
 
+def test_texts_and_parameters_that_are_kept_are_limited_in_size() -> None:
+    machine = greeted(Limits(prepared_size=100, portals_size=100))
+    assert machine.ask(parse(ECHO, "s"), parse("select '" + "x" * 80 + "'", "t"), SYNC) == [
+        "1",
+        "E ERROR 53400",
+        "Z I",
+    ]
+    machine.ask(query("begin"))
+    said = machine.ask(
+        bind([b"x" * 60], statement="s", portal="a"), bind([b"x" * 60], statement="s", portal="b"), SYNC
+    )
+    assert said == ["2", "E ERROR 53400", "Z E"]
+    machine.ask(query("rollback; begin"))
+    for _ in range(3):
+        assert machine.ask(bind([b"x" * 60], statement="s", portal="a"), close("P", "a"), SYNC) == [
+            "2",
+            "3",
+            "Z T",
+        ]
+        assert machine.ask(bind([b"x" * 60], statement="s"), bind([b"y" * 60], statement="s"), SYNC)[:2] == [
+            "2",
+            "2",
+        ]
+        assert machine.ask(close("P", ""), SYNC) == ["3", "Z T"]
+        assert machine.ask(close("S", "s"), parse(ECHO, "s"), SYNC) == ["3", "1", "Z T"]
+
+
 def test_settings_that_clients_make_up_are_limited() -> None:
     machine = greeted(Limits(settings=2, setting_size=100))
     assert machine.ask(query("set a.a = 1; set b.b = 2"))[-1] == "Z I"

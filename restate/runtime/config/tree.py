@@ -154,8 +154,12 @@ class Postgres:
     """Statements in one message."""
     prepared_statement_limit: Count = 1_000
     """On one connection."""
+    prepared_statement_size_limit: Size = 8 * MIB
+    """Of the texts of a connection's prepared statements together."""
     portal_limit: Count = 16
     """Portals and cursors together, on one connection."""
+    portal_size_limit: Size = 16 * MIB
+    """Of the parameters of a connection's portals and cursors together."""
 
 
 @attrs.frozen

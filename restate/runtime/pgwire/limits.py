@@ -17,8 +17,12 @@ class Limits:
     statements: int = 10_000
     """In one string of SQL."""
     prepared_statements: int = 1_000
+    prepared_size: int = 8 * MIB
+    """Of their texts together."""
     portals: int = 16
     """Cursors count as well."""
+    portals_size: int = 16 * MIB
+    """Of their parameters together."""
     settings: int = 200
     """Settings that a client may make up."""
     setting_size: int = 8 * KIB

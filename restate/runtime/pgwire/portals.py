@@ -67,6 +67,11 @@ class Portal:
     taken: int = 0
     was_run: bool = False
 
+    @property
+    def size(self) -> int:
+        """Of what it alone keeps."""
+        return sum(len(parameter.value or b"") for parameter in self.parameters)
+
 
 def expand(formats: Formats, columns: int) -> tuple[bool, ...]:
     return (formats,) * columns if isinstance(formats, bool) else formats
@@ -107,28 +112,51 @@ def local_columns(command: Command | None) -> Sequence[Column] | None:
     return (TextColumn(command.name),) if isinstance(command, Show) else None
 
 
+class _Room:
+    """How much there is of something, and how much there may be. what: in the plural, for messages."""
+
+    def __init__(self, what: str, most: int, most_bytes: int) -> None:
+        self._what = what
+        self._most = most
+        self._most_bytes = most_bytes
+        self._sizes: dict[str, int] = {}
+
+    def check(self, size: int) -> None:
+        """Whether one more of the size may come. Raises PgError."""
+        if len(self._sizes) >= self._most:
+            raise self._error(f"at most {self._most} on one connection")
+        if sum(self._sizes.values()) + size > self._most_bytes:
+            raise self._error(f"at most {self._most_bytes} bytes together on one connection")
+
+    def take(self, name: str, size: int) -> None:
+        self._sizes[name] = size
+
+    def give(self, name: str) -> None:
+        self._sizes.pop(name, None)
+
+    def _error(self, limit: str) -> PgError:
+        hint = "Close or DEALLOCATE those that are not needed."
+        return PgError(LIMIT_EXCEEDED, f"too many {self._what}: {limit}", hint=hint)
+
+
 class Statements:
     """Prepared statements by name."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self._room = _Room("prepared statements", limits.prepared_statements, limits.prepared_size)
         self._by_name: dict[str, Prepared] = {}
 
-    def check(self, name: str) -> None:
-        """Whether one may be added; the unnamed one makes place. Raises PgError."""
+    def check(self, name: str, size: int) -> None:
+        """Whether one may be added; the unnamed one makes place. size: of its text. Raises PgError."""
         if not name:
-            self._by_name.pop("", None)
+            self.remove("")
         elif name in self._by_name:
             raise PgError(DUPLICATE_STATEMENT, f'prepared statement "{name}" already exists')
-        if len(self._by_name) >= self._limits.prepared_statements:
-            raise PgError(
-                LIMIT_EXCEEDED,
-                f"too many prepared statements: at most {self._limits.prepared_statements} on one connection",
-                hint="Close or DEALLOCATE those that are not needed.",
-            )
+        self._room.check(len(name) + size)
 
-    def add(self, name: str, prepared: Prepared) -> None:
+    def add(self, name: str, prepared: Prepared, size: int) -> None:
         self._by_name[name] = prepared
+        self._room.take(name, len(name) + size)
 
     def get(self, name: str) -> Prepared:
         """Raises PgError."""
@@ -140,31 +168,31 @@ class Statements:
 
     def remove(self, name: str) -> bool:
         """Whether there was one."""
+        self._room.give(name)
         return self._by_name.pop(name, None) is not None
 
     def clear(self) -> None:
-        self._by_name.clear()
+        for name in list(self._by_name):
+            self.remove(name)
 
 
 class Portals:
     """Portals by name."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self._room = _Room("portals and cursors", limits.portals, limits.portals_size)
         self._by_name: dict[str, Portal] = {}
 
     def check(self, name: str) -> None:
-        """Whether one may be added, once the unnamed one is gone. Raises PgError."""
+        """Whether there may be one of that name, once the unnamed one is gone. Raises PgError."""
         if name in self._by_name:
             raise PgError(DUPLICATE_CURSOR, f'cursor "{name}" already exists')
-        if len(self._by_name) >= self._limits.portals:
-            raise PgError(
-                LIMIT_EXCEEDED,
-                f"too many portals and cursors: at most {self._limits.portals} on one connection",
-                hint="Close those that are not needed.",
-            )
 
     def add(self, name: str, portal: Portal) -> None:
+        """Raises PgError when there is no room."""
+        size = len(name) + portal.size
+        self._room.check(size)
+        self._room.take(name, size)
         self._by_name[name] = portal
 
     def get(self, name: str, *, kind: str = "portal") -> Portal:
@@ -190,6 +218,7 @@ class Portals:
         return None if command.move or found is None or found.result is None else found.result.columns
 
     def pop(self, name: str) -> Portal | None:
+        self._room.give(name)
         return self._by_name.pop(name, None)
 
     def hold(self) -> None:

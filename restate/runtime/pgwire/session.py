@@ -154,7 +154,7 @@ class Session:
             raise PgError(SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement")
         command = classify(sources[0]) if sources else None
         runner.transaction.check(command)
-        runner.statements.check(message.name)
+        runner.statements.check(message.name, len(message.sql))
         match command:
             case Select():
                 found = yield from runner.describe(command.statement, message.oids)
@@ -164,7 +164,7 @@ class Session:
                 prepared = Prepared(command, found.oids, None, found.columns)
             case _:
                 prepared = Prepared(command, message.oids, local_columns(command))
-        runner.statements.add(message.name, prepared)
+        runner.statements.add(message.name, prepared, len(message.sql))
         self.output.extend(sent.PARSE_COMPLETE)
 
     def _bind(self, body: bytes) -> Steps:
