@@ -8,6 +8,7 @@ import base64
 import hmac
 import logging
 import secrets
+import socket
 from collections.abc import Callable
 from itertools import count
 
@@ -72,6 +73,8 @@ class PostgresPort:
     async def _accept(self, nursery: trio.Nursery) -> None:
         while True:
             for sock, peer in await accept(self._listener.socket, _ACCEPT_AT_ONCE):
+                # A client whose machine is gone says nothing, and is noticed by nothing else while it is idle.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
                 connection = Connection(stream, self._process_id(), self._random_bytes(4), self)
                 self._starting[connection.process_id] = connection
