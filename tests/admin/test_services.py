@@ -242,6 +242,10 @@ async def test_a_handler_that_says_it_is_public_stays_public(admin: Admin) -> No
     assert [entry["public"] for entry in body["handlers"]] == [True, True, False]
     _, body = await admin.call("PATCH", "/services/Mixed", {"public": False})
     assert [entry["public"] for entry in body["handlers"]] == [True, False, False]
+    assert (await admin.client.get("/services/Mixed/descriptors")).status_code == 200
+    _, document = await admin.get("/services/Mixed/openapi")
+    assert all("/Mixed/own" in path for path in document["paths"])
+    assert document["paths"]
 
 
 async def test_a_run_handlers_own_retention_is_what_the_workflow_shows(admin: Admin) -> None:

@@ -19,7 +19,7 @@ def service_document(service: Service, ingress_url: str) -> Json:
     operations: set[str] = set()
     paths: dict[str, Json] = {}
     for handler in sorted(service.handlers, key=lambda handler: handler.name):
-        if service.public and handler.public:
+        if service.is_public(handler):
             paths.update(_Handler(service, handler, schemas, operations).paths())
     info: Json = {"title": service.name, "version": str(service.revision)}
     if service.documentation:

@@ -20,6 +20,7 @@ from restate.runtime.schema.legal_names import legal_name
 from restate.runtime.schema.modification import ServiceChanges, modify_service
 from restate.runtime.schema.registry import Registry
 from restate.runtime.schema.rows import Row
+from restate.runtime.schema.symbols_public import is_visible
 
 log = logging.getLogger("restate.admin")
 
@@ -130,7 +131,7 @@ class _Routes:
     async def descriptors(self, service: str) -> Response:
         """The descriptor files of the service and those they need; the service's own is the first."""
         files = None
-        if self._find(service).public:
+        if is_visible(self._find(service)):
             files = self._parts.partition.schema.symbols().index.containing(legal_name(service))
         if files is None:
             raise Refusal(
