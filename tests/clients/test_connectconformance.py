@@ -44,7 +44,9 @@ KNOWN_FAILING = (
 )
 """Patterns of the suite. It fails, too, when one of these cases passes. No unary case is among them."""
 
-_PATIENCE = 120  # seconds
+_PATIENCE = 180  # seconds
+# Its cases with deadlines allow for half a second: a small machine must not be kept busier than that.
+_FEW = ("--max-servers", "2", "--parallel", "4")
 _FEWEST = 1400  # cases in this configuration
 
 
@@ -58,7 +60,7 @@ def test_every_case_but_the_known_ones_passes(tmp_path: Path) -> None:
     known = [part for pattern in KNOWN_FAILING for part in ("--known-failing", pattern)]
     server = [sys.executable, "-m", "tests.support.conformance_server", str(descriptors)]
     done = subprocess.run(
-        [str(program), "--mode", "server", "--conf", str(config), *known, "--", *server],
+        [str(program), "--mode", "server", "--conf", str(config), *_FEW, *known, "--", *server],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -32,6 +32,14 @@ def test_other_timeouts_are_refused(value: bytes) -> None:
     assert refused.value.code is Code.INVALID_ARGUMENT
 
 
+@pytest.mark.parametrize("text", ["x" * 5000, "é" * 5000, "x" + "é" * 5000, "xx" + "é" * 5000, "☺" * 5000])
+def test_a_long_message_is_cut_between_characters_of_the_encoding(text: str) -> None:
+    encoded = encode_message(text)
+    assert 4090 < len(encoded) <= 4096
+    assert text.startswith(decode_message(encoded).rstrip("\ufffd"))
+    assert b"%" not in encoded[-2:]
+
+
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_messages_of_errors_survive(text: str) -> None:
     encoded = encode_message(text)

@@ -11,6 +11,8 @@ Headers = list[tuple[bytes, bytes]]
 
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+# Clients take 8 KiB of metadata and more; above that some lose the status, too.
+_LONGEST_MESSAGE = 4096
 _UNQUOTED = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 OK_TRAILERS: tuple[tuple[bytes, bytes], ...] = ((b"grpc-status", b"0"),)
@@ -30,8 +32,13 @@ def timeout_of(value: bytes | None) -> float | None:
 
 
 def encode_message(message: str) -> bytes:
-    """The value of `grpc-message`: UTF-8, percent-encoded but for printable ASCII."""
-    return quote(message, safe=_UNQUOTED, encoding="utf-8", errors="replace").encode()
+    """The value of `grpc-message`: UTF-8, percent-encoded but for printable ASCII, and cut when it is long."""
+    encoded = quote(message, safe=_UNQUOTED, encoding="utf-8", errors="replace").encode()
+    if len(encoded) <= _LONGEST_MESSAGE:
+        return encoded
+    cut = encoded[:_LONGEST_MESSAGE]
+    begun = cut.rfind(b"%", len(cut) - 2)
+    return cut if begun < 0 else cut[:begun]
 
 
 def decode_message(value: bytes) -> str:
