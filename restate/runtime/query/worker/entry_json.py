@@ -57,7 +57,7 @@ _HANDLER_TYPES = {
 def command_json(kind: str, command: Command, callee: Callee | None, *, lite: bool) -> str:
     """kind: `Sleep`, `SetState`, ... callee: of a call or send."""
     fields = _fields(command, callee, lite=lite)
-    if not lite or kind in ("Run", "Sleep"):
+    if not lite or (command.name and kind in ("Run", "Sleep")):
         fields["name"] = command.name
     return _text({"Command": {kind: fields}})
 
