@@ -30,6 +30,7 @@ class SqlBed:
     """What was done: two counters, a greeting, a failed call, one call that sleeps and one waiting behind it."""
 
     server: Server
+    deployment: str
     sleeping: str
     waiting: str
     greeting: str
@@ -105,7 +106,7 @@ def run(
 def fill(server: Server, program: ServiceProgram) -> SqlBed:
     """Register the program, make the calls, wait until each stands where it shall."""
     with Caller(server) as caller:
-        caller.register(program.uri)
+        deployment = caller.register(program.uri)["id"]
         for key, count in COUNTERS.items():
             assert caller.call(f"Counter/{key}/add", count).ok() == count
         greeting = caller.call("Greeter/greet", "SQL")
@@ -116,7 +117,7 @@ def fill(server: Server, program: ServiceProgram) -> SqlBed:
         eventually(lambda: _status(server, sleeping) == "suspended", what="the sleeping call to suspend")
         waiting = caller.send("Counter/busy/add", 1)
         eventually(lambda: _status(server, waiting) == "pending", what="the waiting call to be queued")
-    return SqlBed(server, sleeping, waiting, greeting.invocation_id, failed.invocation_id)
+    return SqlBed(server, deployment, sleeping, waiting, greeting.invocation_id, failed.invocation_id)
 
 
 def _status(server: Server, invocation: str) -> str | None:
