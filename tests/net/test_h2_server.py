@@ -434,3 +434,17 @@ async def test_a_tick_after_a_protocol_error_is_harmless() -> None:
         await trio.testing.wait_all_tasks_blocked(0.01)
         await peer.stream.send_all(b"\0\0\1\0\0\0\0\0\x63x")  # DATA on a stream that was never opened
         await server.left_alone()
+
+
+async def test_a_header_block_longer_than_a_frame_goes_on_in_the_next() -> None:
+    long = [(b"x-%d" % number, bytes([97 + number]) * 10_000) for number in range(5)]
+
+    async def handler(request: Request, response: Response) -> None:
+        await response.start(200, long)
+        await response.write(b"body")
+        await response.finish(long)
+
+    async with running(handler) as server, await server.connect_h2() as peer:
+        peer.h2.decoder.max_header_list_size = 1 << 20
+        answer = await peer.exchange(b"GET", b"/")
+    assert (answer.headers, answer.body, answer.trailers) == (dict(long), b"body", dict(long))

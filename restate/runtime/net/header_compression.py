@@ -39,6 +39,17 @@ class CachingEncoder(Encoder):
         super().__init__()
         self._indexed: dict[tuple[bytes, bytes], bytes] = {}  # good until the table changes
 
+    @property
+    def header_table_size(self) -> int:
+        return int(self.header_table.maxsize)
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        # hpack forgets to tell the peer of a size that is set twice before the next block.
+        if value != self.header_table_size:
+            self.header_table.maxsize = value
+            self.table_size_changes.append(value)
+
     def encode(self, headers: Any, huffman: bool = False) -> bytes:
         """The header block for pairs of bytes."""
         if self.header_table.resized:
