@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,12 @@ _COUNTERS = [[key, str(count)] for key, count in sorted(COUNTERS.items())]
 _ONE = [[str(COUNTERS["pear"])]]
 _SERIES_SUM = 5000 * 5001 // 2
 _STATUSES = ["completed", "completed", "completed", "completed", "pending", "suspended"]
-_SERVICES_OF_THE_BED = 9
-"""How many services the Python program of the bed has."""
 
 
-def python(bed: SqlBed, scenario: str) -> Any:
+def python(bed: SqlBed, scenario: str, stdin: str = "") -> Any:
     program = _SERVICES / "sql_drivers.py"
-    return _answer([str(environments.sql_drivers()), str(program), str(bed.port), scenario], bed.environment)
+    command = [str(environments.sql_drivers()), str(program), str(bed.port), scenario]
+    return _answer(command, bed.environment, stdin)
 
 
 def node(bed: SqlBed, scenario: str) -> Any:
@@ -38,8 +38,8 @@ def node(bed: SqlBed, scenario: str) -> Any:
     )
 
 
-def _answer(command: list[str], environment: dict[str, str]) -> Any:
-    done = run(command, environment)
+def _answer(command: list[str], environment: dict[str, str], stdin: str = "") -> Any:
+    done = run(command, environment, stdin=stdin)
     assert done.returncode == 0, done.stdout
     return json.loads(done.stdout)
 
@@ -202,3 +202,73 @@ def test_postgres_js_reads_and_binds(sql_bed: SqlBed) -> None:
 
 def test_postgres_js_reads_through_a_cursor(sql_bed: SqlBed) -> None:
     assert node(sql_bed, "postgres_cursor") == [1500, 1500, 1500, 500]
+
+
+CATALOG = json.loads((Path(__file__).parents[1] / "query" / "catalog_statements.json").read_text("utf-8"))
+CONNECTING: dict[str, list[str]] = {
+    "dbeaver": [
+        *("SET extra_float_digits = 3", "SET application_name = 'DBeaver 24 - Main'", "SHOW search_path"),
+        *("SELECT version()", "SET search_path = public,public", "SHOW server_version_num"),
+    ],
+    "grafana": ["SELECT 1", "SELECT version()", "SHOW timezone"],
+    "metabase": ["SET application_name = 'Metabase'", "SELECT 1", "SHOW timezone"],
+    "datagrip": [
+        "SET extra_float_digits = 3",
+        "SET application_name = ''",
+        "select version()",
+        "show DateStyle",
+    ],
+    "pgadmin": [
+        "SET DateStyle=ISO",
+        "SET client_min_messages=notice",
+        "SELECT set_config('bytea_output','hex',false)",
+        "SET client_encoding='UTF-8'",
+    ],
+    "npgsql": ["SELECT version()"],
+}
+"""{tool: what it says first}; then come the statements about the catalog, and then those about the data."""
+READING: dict[str, list[str]] = {
+    "dbeaver": [
+        "SELECT x.* FROM public.sys_invocation x LIMIT 200",
+        "SELECT count(*) FROM public.state",
+        "SELECT t.service_name, t.service_key FROM public.state t WHERE t.service_key LIKE 'p%' ORDER BY 1",
+    ],
+    "grafana": [
+        'SELECT floor(extract(epoch from created_at)/300)*300 AS "time", count(*) AS n FROM sys_invocation'
+        " WHERE created_at BETWEEN '2020-01-01T00:00:00Z' AND '2100-01-01T00:00:00Z' GROUP BY 1 ORDER BY 1",
+        "SELECT date_trunc('hour', created_at) AS time, status AS metric, count(*) AS value FROM sys_invocation"
+        " WHERE created_at >= '2020-01-01T00:00:00Z' GROUP BY 1, 2 ORDER BY 1",
+        'SELECT created_at AS "time", id, status FROM sys_invocation ORDER BY 1 LIMIT 50',
+    ],
+    "metabase": [
+        'SELECT "public"."sys_service"."name" AS "name", COUNT(*) AS "count" FROM "public"."sys_service"'
+        ' GROUP BY "public"."sys_service"."name" ORDER BY "public"."sys_service"."name" ASC LIMIT 2000',
+    ],
+    "datagrip": ["select t.* from public.sys_deployment t limit 501"],
+    "pgadmin": ["SELECT * FROM public.sys_journal LIMIT 100"],
+    "npgsql": ["SELECT id FROM sys_invocation WHERE status = 'suspended'"],
+}
+
+
+@pytest.mark.parametrize("tool", CONNECTING)
+def test_a_tool_connects_describes_and_reads(sql_bed: SqlBed, tool: str) -> None:
+    about = [case for case in CATALOG if case["client"] == tool]
+    tables = {row["relname"]: row["oid"] for row in _relations(sql_bed)}
+
+    def named(text: str | None) -> str | None:
+        return text and re.sub(r"\{oid:(\w+)\}", lambda m: str(tables[m[1]]), text)
+
+    statements: list[list[Any]] = [
+        *([sql, []] for sql in CONNECTING[tool]),
+        *([named(case["sql"]), [named(value) for value in case.get("parameters", [])]] for case in about),
+        *([sql, []] for sql in READING[tool]),
+    ]
+    found = python(sql_bed, "psycopg_replay", json.dumps(statements))
+    answers = list(zip((sql for sql, _ in statements), found, strict=True))
+    assert [answer for answer in answers if isinstance(answer[1], str)] == []
+    assert all(found[-len(READING[tool]) :])
+
+
+def _relations(bed: SqlBed) -> list[dict[str, str]]:
+    lines = bed.psql("-At", "-c", "select relname, oid from pg_class").splitlines()
+    return [dict(zip(("relname", "oid"), line.split("|"), strict=True)) for line in lines]

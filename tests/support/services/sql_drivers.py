@@ -163,6 +163,23 @@ def psycopg_async() -> object:
     return asyncio.run(ask())
 
 
+def psycopg_replay() -> object:
+    """[[statement, texts of its parameters], ...] on standard input, as libpq sends them → rows of each, or SQLSTATE."""
+    import psycopg
+    from psycopg import pq
+
+    found = []
+    with psycopg.connect(DSN, autocommit=True) as connection:
+        for sql, texts in json.load(sys.stdin):
+            values = [None if text is None else text.encode() for text in texts]
+            result = connection.pgconn.exec_params(sql.encode(), values)
+            if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+                found.append(result.ntuples)
+            else:
+                found.append(result.error_field(pq.DiagnosticField.SQLSTATE).decode())
+    return found
+
+
 # psycopg2
 
 
