@@ -35,6 +35,8 @@ MODEL: dict[str, Any] = {
         MODEL,
         {"$schema": "http://json-schema.org/draft-07/schema#", "items": [{"type": "string"}, True]},
         {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 1, "exclusiveMinimum": True},
+        {"$schema": "https://json-schema.org/draft-07/schema"},
+        {"$ref": "http://json-schema.org/draft-04/schema#/properties/title"},
         {"$ref": "#"},
         {"$ref": "#/definitions/a~1b/anyOf/1", "definitions": {"a/b": {"anyOf": [True, {}]}}},
         {"$ref": "#there", "$defs": {"x": {"$anchor": "there"}}},

@@ -4,19 +4,21 @@ Schemas are only shown to people and put into OpenAPI documents, so this is no v
 not know pass, and so do regular expressions: those of JavaScript are not those of Python.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote, urldefrag
 
 _DRAFTS = frozenset(
     (
-        "https://json-schema.org/draft/2020-12/schema",
-        "https://json-schema.org/draft/2019-09/schema",
-        "http://json-schema.org/draft-07/schema",
-        "http://json-schema.org/draft-06/schema",
-        "http://json-schema.org/draft-04/schema",
+        "//json-schema.org/draft/2020-12/schema",
+        "//json-schema.org/draft/2019-09/schema",
+        "//json-schema.org/draft-07/schema",
+        "//json-schema.org/draft-06/schema",
+        "//json-schema.org/draft-04/schema",
     )
 )
+"""The schemas of schemas, known to everybody, without http: or https:, which people mix up."""
 _TYPES = frozenset(("null", "boolean", "object", "array", "number", "integer", "string"))
 _MAX_DEPTH = 100
 
@@ -77,7 +79,7 @@ def _subschemas(keyword: str, value: Any, path: str) -> Iterator[tuple[str, Any]
 
 def _check_reference(root: Any, reference: str, names: set[str]) -> None:
     base, fragment = urldefrag(reference)
-    if reference in names or base in names:
+    if reference in names or base in names or _is_draft(base):
         return
     if base:
         raise JsonSchemaError(
@@ -127,7 +129,7 @@ def _is_type(value: Any) -> bool:
 
 
 def _is_draft(value: Any) -> bool:
-    return isinstance(value, str) and value.removesuffix("#") in _DRAFTS
+    return isinstance(value, str) and re.sub(r"^https?:|#$", "", value) in _DRAFTS
 
 
 _Check = tuple[str, Callable[[Any], bool]]
