@@ -3,18 +3,26 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor_pb2 import DescriptorProto
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from restate.runtime.admin.openapi_service import service_document
 from restate.runtime.model.target import HandlerType, ServiceType
 from restate.runtime.schema.deployment import ClassicMethod, Handler, InputRule, OutputRule
+from restate.runtime.schema.messages import ClassicMessages
 from tests.admin.fakes import Admin, announce
 from tests.schema.builders import service
 
 INGRESS = "http://127.0.0.1:8080/"
+MESSAGES = ClassicMessages(ServiceType.UNKEYED, Timestamp, DescriptorProto, None)
+
+
+def no_messages(_service: str, _method: str) -> ClassicMessages | None:
+    return None
 
 
 def paths(kind: ServiceType, *handlers: str | Handler, **fields: object) -> list[str]:
-    return list(service_document(service("S", kind, *handlers, **fields), INGRESS)["paths"])
+    return list(service_document(service("S", kind, *handlers, **fields), INGRESS, no_messages)["paths"])
 
 
 def test_a_service_is_called_sent_to_and_asked_later() -> None:
@@ -54,11 +62,17 @@ def test_what_is_private_cannot_be_called() -> None:
 
 
 def test_a_classic_method_takes_its_message() -> None:
-    method = Handler("Greet", HandlerType.PLAIN, classic=ClassicMethod("shop.Request", "shop.Response"))
-    document = service_document(service("shop.Greeter", ServiceType.UNKEYED, method), INGRESS)
+    method = Handler("Greet", HandlerType.PLAIN, classic=ClassicMethod("Request", "Response"))
+    greeter = service("shop.Greeter", ServiceType.UNKEYED, method)
+    document = service_document(greeter, INGRESS, lambda _service, _method: MESSAGES)
     assert list(document["paths"]) == ["/shop.Greeter/Greet"]
     call = document["paths"]["/shop.Greeter/Greet"]["post"]
-    assert call["requestBody"]["content"]["application/json"]["schema"]["title"] == "shop.Request"
+    assert call["requestBody"]["content"]["application/json"]["schema"] == {
+        "type": "string",
+        "format": "date-time",
+    }
+    reference = call["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
 
 
 def handler(
@@ -73,7 +87,7 @@ def handler(
 
 
 def document_of(*handlers: Handler) -> Any:
-    return service_document(service("S", ServiceType.SERVICE, *handlers), INGRESS)
+    return service_document(service("S", ServiceType.SERVICE, *handlers), INGRESS, no_messages)
 
 
 def test_schemas_are_those_of_the_manifest() -> None:

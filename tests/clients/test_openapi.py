@@ -90,7 +90,9 @@ def test_the_document_of_the_port_is_valid(bed: Bed, prefix: str, tmp_path: Path
     validate(bed.caller.admin("GET", f"{prefix}/openapi").ok(), tmp_path)
 
 
-@pytest.mark.parametrize("service", ["Greeter", "Counter", "Signup", "acme.shop.v1.Mirror"])
+@pytest.mark.parametrize(
+    "service", ["Greeter", "Counter", "Signup", "acme.shop.v1.Mirror", "acme.shop.v1.Carts"]
+)
 def test_the_document_of_a_service_is_valid(bed: Bed, service: str, tmp_path: Path) -> None:
     document = bed.caller.admin("GET", f"/services/{service}/openapi").ok()
     assert document["info"]["title"] == service
@@ -103,6 +105,14 @@ def test_the_document_of_a_service_says_how_to_call_it(bed: Bed) -> None:
     operation = document["paths"]["/restate/call/Greeter/greet"]["post"]
     assert list(operation["requestBody"]["content"]) == ["application/json"]
     assert bed.caller.call("restate/call/Greeter/greet", "openapi").ok() == "Hello openapi"
+
+
+def test_the_document_of_a_contract_has_its_messages(bed: Bed) -> None:
+    document = bed.caller.admin("GET", "/services/acme.shop.v1.Carts/openapi").ok()
+    operation = document["paths"]["/acme.shop.v1.Carts/Add"]["post"]
+    reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+    properties = document["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
+    assert properties["customerId"] == {"type": "string"}
 
 
 def attack(bed: Bed, folder: Path, settings: str, *arguments: str) -> Counter[int | None]:

@@ -2,25 +2,34 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
+
+from google.protobuf.message import Message
 
 from restate.runtime.admin.views import Json
 from restate.runtime.model.target import Generation, HandlerType, ServiceType
 from restate.runtime.schema.deployment import Handler, Service
+from restate.runtime.schema.message_schema import message_schema
+from restate.runtime.schema.messages import ClassicMessages
 
 _JSON = "application/json"
 _SCHEMAS = "#/components/schemas/"
 
 
-def service_document(service: Service, ingress_url: str) -> Json:
+Messages = Callable[[str, str], ClassicMessages | None]
+"""Of a service and method by name."""
+
+
+def service_document(service: Service, ingress_url: str, messages: Messages) -> Json:
     """Private handlers are left out: the ingress refuses them. ingress_url: where services are called."""
     schemas: Json = dict(_COMMON_SCHEMAS)
     operations: set[str] = set()
     paths: dict[str, Json] = {}
     for handler in sorted(service.handlers, key=lambda handler: handler.name):
         if service.is_public(handler):
-            paths.update(_Handler(service, handler, schemas, operations).paths())
+            paths.update(_Handler(service, handler, schemas, operations).paths(messages))
     info: Json = {"title": service.name, "version": str(service.revision)}
     if service.documentation:
         info["description"] = service.documentation
@@ -116,9 +125,9 @@ class _Handler:
         self._operations = operations
         self._keyed = service.type in (ServiceType.VIRTUAL_OBJECT, ServiceType.WORKFLOW)
 
-    def paths(self) -> dict[str, Json]:
+    def paths(self, messages: Messages) -> dict[str, Json]:
         if self._service.type.generation is Generation.CLASSIC:
-            return self._classic_paths()
+            return self._classic_paths(messages)
         name = self._handler.name
         key = "/{key}" if self._keyed else ""
         service, handler = quote(self._service.name, safe=""), quote(name, safe="")
@@ -137,23 +146,23 @@ class _Handler:
         paths[f"{earlier}/output"] = {"get": self._later("Get Output", parameter)}
         return paths
 
-    def _classic_paths(self) -> dict[str, Json]:
+    def _classic_paths(self, messages: Messages) -> dict[str, Json]:
         """A method takes its message as JSON; the key is a field of it."""
-        method = self._handler.classic
-        assert method is not None
+        found = messages(self._service.name, self._handler.name)
+        assert found is not None, "classic services have contracts"
+        given, answer = self._message(found.input_class), self._message(found.output_class)
         call = self._operation(
             "", "Request Response", "Call {0} and wait for its answer", "idempotencyKeyHeader"
         )
-        call["requestBody"] = {"required": True, "content": {_JSON: {"schema": _message(method.input_type)}}}
-        call["responses"] = _responses(
-            {
-                "200": {
-                    "description": "The answer",
-                    "content": {_JSON: {"schema": _message(method.output_type)}},
-                }
-            }
-        )
+        call["requestBody"] = {"required": True, "content": given}
+        call["responses"] = _responses({"200": {"description": "The answer", "content": answer}})
         return {f"/{self._service.name}/{self._handler.name}": {"post": call}}
+
+    def _message(self, kind: type[Message]) -> Json:
+        descriptor: Any = (
+            kind.DESCRIPTOR
+        )  # the types know two kinds of it, and which one depends on the platform
+        return {_JSON: {"schema": message_schema(descriptor, self._schemas, _place)}}
 
     def _call(self) -> Json:
         # A workflow runs once for each key, so its calls need no other.
@@ -231,8 +240,8 @@ def _responses(known: dict[str, Json]) -> Json:
     return known | {"default": {"$ref": "#/components/responses/GenericError"}}
 
 
-def _message(type_name: str) -> Json:
-    return {"type": "object", "title": type_name, "description": f"the message {type_name} as protobuf JSON"}
+def _place(name: str) -> str:
+    return f"{_SCHEMAS}{name}"
 
 
 def _at_home(schema: Any, place: str) -> Any:

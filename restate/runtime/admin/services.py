@@ -116,7 +116,8 @@ class _Routes:
         return json_response(handler_view(found, entry, self._deployment(found), self._parts.defaults))
 
     async def openapi(self, service: str) -> Response:
-        return json_response(service_document(self._find(service), self._parts.ingress_url))
+        found, registry = self._find(service), self._parts.partition.schema
+        return json_response(service_document(found, self._parts.ingress_url, registry.classic_method))
 
     async def methods(self, service: str) -> Response:
         return json_response(MethodList(method_views(self._find(service))))
