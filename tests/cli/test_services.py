@@ -47,6 +47,7 @@ def test_the_status_counts_and_names_busy_keys(registered: FakeAdmin) -> None:
             "target_service_key": "a",
             "target_handler_name": "add",
             "status": "running",
+            "modified_at": "2026-11-25T02:16:55.000Z",
         }
     ]
     registered.queries["ORDER BY inv.created_at DESC"] = [invocation()]
@@ -56,7 +57,7 @@ def test_the_status_counts_and_names_busy_keys(registered: FakeAdmin) -> None:
     assert counts[header.index("RUNNING")] == "2"
     assert counts[header.index("PAUSED")] == "1"
     assert "Secret" not in every.stdout
-    assert f"Counter  a    3        {INVOCATION_ID}  add      running" in every.stdout
+    assert f"Counter  a    3        {INVOCATION_ID}  add      running  " in every.stdout
     assert "Newest invocations" not in every.stdout
     one = json.loads(registered.run("svc", "status", "Counter", "--json").stdout)
     assert one["handlers"] == [

@@ -34,9 +34,23 @@ def fill(scene: Scene) -> None:
     for name in ("suspended", "waiting", "caller", "workflow"):
         scene.wait_for(name, "suspended")
     scene.wait_for_rows("SELECT id FROM sys_invocation WHERE status = 'suspended'", 5)
+    found = {}
     for row in scene.rows("SELECT id, target FROM sys_invocation WHERE invoked_by_id IS NOT NULL"):
-        scene.names["called" if row["target"] == "Steps/waits" else "sent"] = row["id"]
+        found["called" if row["target"] == "Steps/waits" else "sent"] = row["id"]
+    # They came before the workflow.
+    workflow = scene.names.pop("workflow")
+    scene.names |= {"sent": found["sent"], "called": found["called"], "workflow": workflow}
     scene.wait_for("called", "suspended")
+    _check_order(scene)
+
+
+def _check_order(scene: Scene) -> None:
+    """Lists are compared in their order, which is that of creation. It has been seen to differ, once, from the order in
+    which invocations were sent; then what was seen is of no use."""
+    rows = scene.rows("SELECT id FROM sys_invocation ORDER BY created_at")
+    names = {value: name for name, value in scene.names.items()}
+    created = [names[row["id"]] for row in rows]
+    assert created == [name for name in scene.names if name in created], f"created in the order {created}"
 
 
 def end_all(scene: Scene) -> None:

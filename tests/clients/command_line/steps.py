@@ -90,7 +90,11 @@ _REGISTER: list[Step | Act] = [
 
 _LOOK: list[Step | Act] = [
     Act(acts.fill),
-    *(step(f"services status {name}", order="lines") for name in ("Greeter", "Steps", "Cart", "Signup")),
+    *(
+        # What is said of keys that are held for long depends on how long the steps take.
+        step(f"services status {name} --locked-key-held-threshold-second 600", order="lines")
+        for name in ("Greeter", "Steps", "Cart", "Signup")
+    ),
     step("-y invocations pause <to pause>"),
     _wait("to pause", "paused"),
     step("invocations list", tag="of all statuses"),
@@ -126,8 +130,12 @@ _LOOK: list[Step | Act] = [
         )
     ),
     step("invocations describe foo"),
-    step("services status", order="lines", tag="filled"),
-    step("services status Cart --locked-keys-limit 1 --sample-invocations-limit 1", order="lines"),
+    step("services status --locked-key-held-threshold-second 600", order="lines"),
+    step(
+        "services status Cart --locked-keys-limit 1 --sample-invocations-limit 1"
+        " --locked-key-held-threshold-second 600",
+        order="lines",
+    ),
     step("deployments list --extra", order="cells", tag="busy"),
     step("deployments describe <dp v1> --extra", order="lines"),
     step("-y deployments remove <dp v1>", order="lines", tag="active"),

@@ -1,6 +1,7 @@
 """`restate services`, without its configuration, which is in `service_config`."""
 
 from collections import defaultdict
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from restate.runtime.cli.commands.service_config import CONFIG
 from restate.runtime.cli.output import Cell, Styled
 from restate.runtime.cli.session import Session, watchable
 from restate.runtime.cli.sql import one_of, quoted
+from restate.runtime.cli.times import parse
 from restate.runtime.cli.words import command, group
 
 COMMAND = group("services", "Look at services and configure them.")
@@ -90,10 +92,24 @@ def describe(session: Session, *, name: str) -> None:
 @command("status")
 @click.argument("service", required=False)
 @click.option("--locked-keys-limit", type=click.IntRange(0), default=5, show_default=True, metavar="N")
+@click.option(
+    "--locked-key-held-threshold-second",
+    "held_threshold_s",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    metavar="SECONDS",
+    help="Keys that are held for longer stand out.",
+)
 @click.option("--sample-invocations-limit", type=click.IntRange(0), default=5, show_default=True, metavar="N")
 @watchable
 def status(
-    session: Session, *, service: str | None, locked_keys_limit: int, sample_invocations_limit: int
+    session: Session,
+    *,
+    service: str | None,
+    locked_keys_limit: int,
+    held_threshold_s: int,
+    sample_invocations_limit: int,
 ) -> None:
     """Tell what the services are doing: their invocations by status, the keys that are busy, the newest invocations."""
     services = _services(session) if service is None else [_service(session, service)]
@@ -118,17 +134,22 @@ def status(
         return
     _show_counts(session, services, counts)
     if keys:
-        session.out.heading("Busy keys")
-        session.out.table(
-            ["SERVICE", "KEY", "WAITING", "INVOCATION", "HANDLER", "STATUS"],
-            [
-                [key.get(field) for field in ("service", "key", "waiting", "id", "handler", "status")]
-                for key in keys
-            ],
-        )
+        _show_busy_keys(session, keys, timedelta(seconds=held_threshold_s))
     if recent:
         session.out.heading("Newest invocations")
         show_invocations(session, recent)
+
+
+def _show_busy_keys(session: Session, keys: list[dict[str, Any]], threshold: timedelta) -> None:
+    session.out.heading("Busy keys")
+    rows: list[list[Cell]] = []
+    for key in keys:
+        since: Cell = session.age(key["since"])
+        if since is not None and session.now - parse(key["since"]) > threshold:
+            since = Styled(str(since), "bold yellow")
+        fields = ("service", "key", "waiting", "id", "handler", "status")
+        rows.append([*(key[field] for field in fields), since])
+    session.out.table(["SERVICE", "KEY", "WAITING", "INVOCATION", "HANDLER", "STATUS", "SINCE"], rows)
 
 
 def _show_counts(
@@ -178,7 +199,8 @@ def _busy_keys(session: Session, names: list[str], limit: int) -> list[dict[str,
     )
     queues = {(row["service_name"], row["service_key"]): row["waiting"] for row in waiting}
     holders = session.admin.query(
-        "SELECT id, target_service_name, target_service_key, target_handler_name, status FROM sys_invocation"
+        "SELECT id, target_service_name, target_service_key, target_handler_name, status, modified_at"
+        " FROM sys_invocation"
         f" WHERE {one_of('target_service_name', names)} AND target_service_ty != 'service'"
         " AND status NOT IN ('pending', 'scheduled', 'completed')"
     )
@@ -190,6 +212,7 @@ def _busy_keys(session: Session, names: list[str], limit: int) -> list[dict[str,
             "id": row["id"],
             "handler": row["target_handler_name"],
             "status": row["status"],
+            "since": row.get("modified_at"),
         }
         for row in holders
     ]
