@@ -14,6 +14,7 @@ from restate.runtime.admin.deployments import add_deployment_routes
 from restate.runtime.admin.errors import Refusal, add_error_handlers
 from restate.runtime.admin.invocations import add_invocation_routes
 from restate.runtime.admin.kafka_clusters import add_kafka_cluster_routes
+from restate.runtime.admin.models_replies import ClusterHealth, MetadataClusterHealth, Version
 from restate.runtime.admin.openapi import add_openapi_routes
 from restate.runtime.admin.parts import Parts
 from restate.runtime.admin.query import add_query_routes
@@ -69,21 +70,14 @@ def _blueprint(parts: Parts, version: int | None) -> Blueprint:
     add_ui_routes(blueprint, version)
 
     async def version_answer() -> Response:
-        return json_response(
-            {
-                "version": COMPATIBLE_VERSION,
-                "min_admin_api_version": PREFIXED_VERSIONS[0],
-                "max_admin_api_version": PREFIXED_VERSIONS[-1],
-                "ingress_endpoint": parts.ingress_url,
-                "features": {},
-            }
-        )
+        first, last = PREFIXED_VERSIONS[0], PREFIXED_VERSIONS[-1]
+        return json_response(Version(COMPATIBLE_VERSION, first, last, parts.ingress_url, {}))
 
     async def health() -> Response:
         return empty_response(200)
 
     async def cluster_health() -> Response:
-        return json_response({"cluster_name": "localcluster", "metadata_cluster_health": {"members": [1]}})
+        return json_response(ClusterHealth("localcluster", MetadataClusterHealth([1])))
 
     blueprint.add_url_rule("/version", view_func=version_answer, methods=["GET"])
     blueprint.add_url_rule("/health", view_func=health, methods=["GET"])

@@ -9,9 +9,14 @@ from quart import Blueprint, Response
 from restate.runtime.admin.answer import json_response
 from restate.runtime.admin.body import read_body
 from restate.runtime.admin.errors import Refusal
+from restate.runtime.admin.models_replies import (
+    BatchOutcome,
+    FailedOperation,
+    RestartBatchOutcome,
+    RestartedOfBatch,
+)
 from restate.runtime.admin.operations import NAMES, Done, Operations, Options, read_deployment
 from restate.runtime.admin.parts import Parts
-from restate.runtime.admin.views import Json
 from restate.runtime.model.ids import IdError, InvocationId, format_invocation_id, parse_invocation_id
 from restate.runtime.partition.handle import Overloaded
 
@@ -73,15 +78,15 @@ def _read_id(text: str) -> InvocationId:
         ) from None
 
 
-def _answer(ids: list[str], results: list[Done | str]) -> Json:
-    succeeded: list[Json | str] = []
-    failed: list[Json] = []
+def _answer(ids: list[str], results: list[Done | str]) -> BatchOutcome | RestartBatchOutcome:
+    done: list[str] = []
+    restarted: list[RestartedOfBatch] = []
+    failed: list[FailedOperation] = []
     for text, result in zip(ids, results, strict=True):
         if isinstance(result, str):
-            failed.append({"invocation_id": text, "error": result})
+            failed.append(FailedOperation(text, result))
         elif result.new_id is not None:
-            new_text = format_invocation_id(result.new_id)
-            succeeded.append({"old_invocation_id": text, "new_invocation_id": new_text})
+            restarted.append(RestartedOfBatch(text, format_invocation_id(result.new_id)))
         else:
-            succeeded.append(text)
-    return {"succeeded": succeeded, "failed": failed}
+            done.append(text)
+    return RestartBatchOutcome(restarted, failed) if restarted else BatchOutcome(done, failed)

@@ -6,6 +6,7 @@ from quart import Blueprint, Response, request
 
 from restate.runtime.admin.answer import empty_response, json_response
 from restate.runtime.admin.errors import Refusal
+from restate.runtime.admin.models_replies import RestartedInvocation
 from restate.runtime.admin.operations import (
     NAMES,
     Operations,
@@ -36,7 +37,7 @@ class _Routes:
     async def operate(self, name: str, invocation: str) -> Response:
         done = await self._operations.perform(name, read_invocation_id(invocation), _options(name))
         if done.new_id is not None:
-            return json_response({"new_invocation_id": format_invocation_id(done.new_id)})
+            return json_response(RestartedInvocation(format_invocation_id(done.new_id)))
         return empty_response(202 if done.accepted else 200)
 
     async def delete(self, invocation: str) -> Response:
