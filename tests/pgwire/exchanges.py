@@ -112,6 +112,9 @@ EXCHANGES: dict[str, bytes] = {
     "set: transaction isolation": query("begin; set transaction isolation level repeatable read; show transaction isolation level; commit; show transaction isolation level"),
     "reset": query("set application_name to 'a'; reset application_name; show application_name; reset all"),
     "show: described": run("show standard_conforming_strings") + SYNC,
+    "show: with a limit": parse("show timezone") + bind() + execute(max_rows=1) + execute(max_rows=1) + execute() + SYNC,
+    "show: again": parse("show timezone") + bind() + execute() + execute() + SYNC,
+    "set: with a limit": parse("set timezone to 'UTC'") + bind() + execute(max_rows=1) + SYNC,
     "show: name as it is written": query("show DATESTYLE"),
     "show: unknown": query("show nothing_of_this_name"),
     "discard": query("discard all") + query("discard plans") + query("discard sequences"),
@@ -195,6 +198,7 @@ EXCHANGES: dict[str, bytes] = {
         + run("fetch all from c") + SYNC + query("commit")
     ),
     "cursor: fetched in parts": query(f"begin; declare c cursor for {TEN}") + parse("fetch 5 from c") + bind() + execute(max_rows=3) + execute(max_rows=3) + SYNC + query("rollback"),
+    "cursor: fetched twice by one portal": query(f"begin; declare c cursor for {TEN}") + parse("fetch 3 from c") + bind() + execute() + execute() + SYNC + query("rollback"),
     "cursor: over a portal": query("begin") + parse(TEN) + bind(portal="p") + SYNC + query("fetch 2 from p") + execute("p", 2) + SYNC + query("rollback"),
     # Messages.
     "message: function call": message("F", b"\0\0\0\1" + bytes(6)) + query(ONE),

@@ -34,6 +34,7 @@ def texts(sql: str) -> list[str]:
         "select /* /* ; */ ; */ 1",
         "select /* ' */ 1 /* \" ; */",
         "select a$b$c from t",
+        "select 1a$$ /* ; */ from t",
         "select $1, $2",
         "select 1 - -1 / 2",
         "select U&'d;0061' , B'1;' , X';'",

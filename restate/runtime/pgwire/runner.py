@@ -167,6 +167,10 @@ class Runner:
             case _:
                 yield from self.run_local(command)
 
+    def shown(self, command: Show) -> bytes:
+        """The row. Raises PgError."""
+        return sent.data_row((self.settings.show(command.name)[1],))
+
     def fetch(self, command: FetchCursor, cursor: Result) -> Steps:
         taken = yield from self.take(cursor, command.count, drop=command.move)
         self.complete(f"{'MOVE' if command.move else 'FETCH'} {taken}")
@@ -195,7 +199,7 @@ class Runner:
             case Set() | SetIsolation() | Reset():
                 self._set(command)
             case Show():
-                self.output += sent.data_row((self.settings.show(command.name)[1],))
+                self.output += self.shown(command)
                 self.complete("SHOW")
             case Discard():
                 yield from self._discard(command.scope)

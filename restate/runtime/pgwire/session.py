@@ -6,7 +6,7 @@ from itertools import islice
 
 from restate.runtime.pgwire import received, sent
 from restate.runtime.pgwire.classify import classify
-from restate.runtime.pgwire.commands import Declare, FetchCursor, Select
+from restate.runtime.pgwire.commands import Declare, FetchCursor, Select, Show
 from restate.runtime.pgwire.engine import Pause
 from restate.runtime.pgwire.errors import (
     NOT_SUPPORTED,
@@ -224,6 +224,12 @@ class Session:
                 self._complete_rows(taken, most, rows_tag(command, taken))
             case FetchCursor(move=False):
                 yield from self._fetch(portal, command, most)
+            case Show():
+                taken = 0 if portal.was_run else 1
+                portal.was_run = True
+                if taken:
+                    self.output.extend(runner.shown(command))
+                self._complete_rows(taken, most, "SHOW")
             case _:
                 if portal.was_run:
                     raise PgError(WRONG_STATE, f'portal "{message.portal}" cannot be run')

@@ -12,7 +12,7 @@ from restate.runtime.pgwire.errors import SYNTAX_ERROR, TOO_LARGE, PgError
 _PLAIN = r"""(?:
       [^\w'"$;/\-]++
     | (?![eE]')[^\W\d][\w$]*+
-    | \d\w*+
+    | \d++
     | -(?!-)
     | /(?!\*)
     | \$(?!(?:[^\W\d]\w*+)?\$)
