@@ -116,6 +116,8 @@ def test_both_are_imported_and_their_requirements_agree(python: Path, tmp_path: 
 def test_the_commands_answer(python: Path, tmp_path: Path) -> None:
     command = python.with_name("restate-server")
     assert run(command, "--version", cwd=tmp_path).strip() == f"restate-server {__version__}"
+    for own in ([python.with_name("restate")], [python, "-m", "restate.runtime.cli"]):
+        assert run(*own, "--version", cwd=tmp_path).strip() == f"restate (restate-runtime) {__version__}"
     listing = run(python, "-m", "restate.runtime.main", "--print-config", cwd=tmp_path)
     assert f'base_dir = "{tmp_path / "target"}"  # default' in listing.splitlines()
 

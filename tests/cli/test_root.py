@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from restate.runtime import __version__
 from tests.cli.fake_admin import FakeAdmin
 from tests.cli.samples import service
 
@@ -126,4 +127,4 @@ def test_the_module_is_the_program_too() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "restate.runtime.cli", "--version"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.startswith("restate (restate-runtime) ")
+    assert done.stdout == f"restate (restate-runtime) {__version__}\n"

@@ -4,6 +4,7 @@ from importlib import import_module
 
 import click
 
+from restate.runtime import __version__
 from restate.runtime.cli.session import common_options
 from restate.runtime.cli.words import Group
 
@@ -51,13 +52,7 @@ class Root(Group):
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or context.resilient_parsing:
         return
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        found = version("restate-runtime")
-    except PackageNotFoundError:
-        found = "(from a source tree)"
-    click.echo(f"restate (restate-runtime) {found}")
+    click.echo(f"restate (restate-runtime) {__version__}")
     context.exit()
 
 
