@@ -15,7 +15,6 @@ from queue import SimpleQueue
 from typing import NoReturn, Protocol
 
 import attrs
-import msgspec
 import pyarrow as pa
 
 from restate.runtime.errors import RestateError
@@ -28,22 +27,12 @@ from restate.runtime.query.worker.catalog.session import CatalogSession
 from restate.runtime.query.worker.json_rows import CLOSING, OPENING, JsonRows
 from restate.runtime.query.worker.postgres_rows import RowEncoder
 from restate.runtime.query.worker.session import Session, column_types
+from restate.runtime.query.worker.settings import Settings
 from restate.runtime.query.worker.sources import all_sources
 from restate.runtime.query.worker.store import Secondary
 from restate.runtime.query.worker.world import Cancelled, World
 
 _RECEIVE_BYTES = 256 << 10
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """What the server tells a worker when it starts it. database, home: folders; home is the worker's own."""
-
-    socket: int
-    database: str
-    home: str
-    memory_bytes: int
-    address_space_bytes: int
-    niceness: int
 
 
 class _Result(Protocol):
