@@ -123,7 +123,9 @@ def test_what_has_no_rows_is_answered_without_them(catalog: Catalog) -> None:
 
 
 def test_an_unknown_function_over_rows_is_an_error(catalog: Catalog) -> None:
-    assert refused(catalog, "SELECT frobnicate(oid) FROM pg_class").sqlstate == "42883"
+    error = refused(catalog, "SELECT frobnicate(oid, 'x') FROM pg_class")
+    assert error.sqlstate == "42883"
+    assert "frobnicate(oid, unknown)" in str(error)
 
 
 def test_the_data_and_the_catalog_are_not_mixed(catalog: Catalog) -> None:
@@ -163,6 +165,7 @@ def test_a_huge_answer_is_refused(catalog: Catalog) -> None:
         ("DROP TABLE pg_class", "42601", 1),
         ("SELECT " + "(" * 5000 + "current_user" + ")" * 5000, "54001", None),
         ("SELECT 1 FROM pg_class WHERE " + "oid = 1 OR " * 2000 + "true", "54001", None),
+        ("EXPLAIN SELECT * FROM pg_class", "0A000", None),
         ("SELECT DISTINCT ON (oid) oid FROM pg_class", "0A000", None),
         ("SELECT oid FROM pg_class FOR UPDATE", "25006", None),
         ("SELECT 'x'::regclass", "42P01", None),

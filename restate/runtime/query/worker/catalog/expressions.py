@@ -10,7 +10,7 @@ from restate.runtime.query.worker import oids
 from restate.runtime.query.worker.catalog import syntax as s
 from restate.runtime.query.worker.catalog.aggregates import AGGREGATES
 from restate.runtime.query.worker.catalog.functions import FUNCTIONS, Function
-from restate.runtime.query.worker.catalog.relations import type_oids
+from restate.runtime.query.worker.catalog.relations import type_oids, type_title
 from restate.runtime.query.worker.catalog.scope import Output, Scope, Typed, text_literal
 
 _INTEGERS = frozenset({oids.INT2, oids.INT4, oids.INT8, oids.OID, 28, 29})
@@ -240,7 +240,7 @@ class Expressions(abc.ABC):
             return self._aggregate(node, arguments, scope)
         function = FUNCTIONS.get(node.name)
         if function is None:
-            kinds = ", ".join(str(argument.oid) for argument in arguments)
+            kinds = ", ".join(type_title(argument.oid) for argument in arguments)
             self.refuse(
                 f"function {node.name}({kinds}) does not exist in catalog queries", UNDEFINED_FUNCTION
             )

@@ -10,6 +10,8 @@ from restate.runtime.query.worker.catalog.tokens import Kind, tokens
 def parse(sql: str) -> s.Select:
     """One SELECT, VALUES, TABLE or WITH statement. Raises QueryError 42601, or 0A000 for what is not supported here."""
     parser = _Parser(tokens(sql))
+    if parser.sees("explain"):
+        raise QueryError("EXPLAIN is not supported for catalog queries", NOT_SUPPORTED)
     select = parser.select()
     parser.take(";")
     parser.end()
