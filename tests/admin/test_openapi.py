@@ -99,7 +99,7 @@ async def test_a_body_is_described_by_the_model_that_reads_it() -> None:
     assert rule["properties"]["disabled"] == {"type": "boolean", "default": False}
     limits = body["components"]["schemas"]["Limits"]["properties"]["concurrency"]
     assert limits == {"type": ["integer", "null"], "minimum": 1, "maximum": 2**32 - 1}
-    assert {"400", "409", "413", "415", "422", "429", "503"} <= operation["responses"].keys()
+    assert {"400", "401", "409", "413", "415", "422", "429", "503"} <= operation["responses"].keys()
 
 
 async def test_the_document_is_the_same_each_time() -> None:

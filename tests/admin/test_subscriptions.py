@@ -132,4 +132,4 @@ async def test_the_log_says_that_nothing_is_consumed(admin: Admin, caplog: pytes
     assert "does not consume" in caplog.text
     caplog.clear()
     await warn_of_subscriptions(admin.parts)
-    assert "1 subscriptions are stored, but this server does not consume" in caplog.text
+    assert "subscriptions are stored (1), but this server does not consume" in caplog.text

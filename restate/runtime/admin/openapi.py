@@ -8,7 +8,8 @@ from quart import Blueprint, Response, current_app
 
 from restate.runtime.admin.answer import json_response
 from restate.runtime.admin.models_schemas import Schemas
-from restate.runtime.admin.openapi_operations import JSON, OPERATIONS, TAGS, Operation, Parameter
+from restate.runtime.admin.openapi_operation import JSON, TAGS, Operation, Parameter
+from restate.runtime.admin.openapi_operations import OPERATIONS
 from restate.runtime.admin.views import Json
 
 _DESCRIPTION = (
@@ -17,7 +18,8 @@ _DESCRIPTION = (
 )
 _OF_BODIES = (400, 413, 415, 422)
 _OF_PARAMETERS = (400, 404)
-_TOO_MANY = 429
+_OF_ALL = (401, 429)
+_TOKEN = "token"
 
 
 def add_openapi_routes(blueprint: Blueprint, version: int | None, release: str) -> None:
@@ -51,7 +53,12 @@ def admin_document(routes: set[tuple[str, str]], version: int | None, release: s
         "servers": [{"url": "/" if version is None else f"/v{version}"}],
         "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
-        "components": {"schemas": schemas.components},
+        # With and without: it depends on the configuration.
+        "security": [{}, {_TOKEN: []}],
+        "components": {
+            "schemas": schemas.components,
+            "securitySchemes": {_TOKEN: {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -90,7 +97,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Json:
 
 
 def _error_statuses(operation: Operation) -> set[int]:
-    statuses = {_TOO_MANY, *operation.errors}
+    statuses = {*_OF_ALL, *operation.errors}
     if operation.body is not None:
         statuses.update(_OF_BODIES)
     if operation.parameters:

@@ -1,12 +1,10 @@
 """What the routes of the admin port take and answer, as data for its OpenAPI document.
 
-Models are those the routes are served by; a test compares the table with the routes. Not told of each operation, because
-it holds for all: 429 when too many requests are in progress, and 500 for a fault of the server itself.
+Models are those the routes are served by; a test compares the table with the routes. What follows from parameters, from a
+body, or holds for all operations is added by `openapi`; 500 is only declared where it has a meaning of its own.
 """
 
 from typing import Any
-
-import attrs
 
 from restate.runtime.admin import models, models_kafka, models_rules
 from restate.runtime.admin.batches import Batch
@@ -15,64 +13,17 @@ from restate.runtime.admin.deployments import CreateDeployment
 from restate.runtime.admin.models_replies import (
     BatchOutcome,
     ClusterHealth,
-    Error,
     QueryError,
     QueryRows,
     RestartBatchOutcome,
     RestartedInvocation,
     Version,
 )
+from restate.runtime.admin.openapi_operation import JSON, PROTOBUF, Operation, Parameter
 from restate.runtime.admin.operations import refusal_statuses
 from restate.runtime.admin.query import SqlQuery
 from restate.runtime.admin.services import ModifyService
 from restate.runtime.admin.state import ModifyState
-
-JSON = "application/json"
-PROTOBUF = "application/x-protobuf"
-
-
-@attrs.frozen
-class Parameter:
-    """In the query, or in the path if the path has its name. kind: as in models."""
-
-    name: str
-    description: str
-    kind: Any = str
-    schema: dict[str, Any] = attrs.field(factory=dict)
-
-
-@attrs.frozen
-class Operation:
-    """path: with {parameters}. replies: {status: model, None for an empty body}; where there are several content types,
-    {status: {content type: model}}; bytes is what is no JSON. body: model, or list of models.
-
-    errors: statuses with the body of `error`, beyond those that follow from parameters and body. versions: of the
-    prefixes that have it; 0 stands for none.
-    """
-
-    method: str
-    path: str
-    name: str
-    tag: str
-    summary: str
-    replies: dict[int, Any]
-    errors: tuple[int, ...] = ()
-    parameters: tuple[Parameter, ...] = ()
-    body: Any = None
-    error: Any = Error
-    versions: tuple[int, ...] = (0, 2, 3, 4)
-
-
-TAGS = {
-    "deployment": "Where services run.",
-    "service": "Services, their handlers, settings and state.",
-    "invocation": "What operators do with invocations.",
-    "subscription": "From Kafka topics to handlers. Stored, not consumed.",
-    "kafka_cluster": "Clusters that subscriptions may name.",
-    "rule": "Limits of concurrency. Stored, not enforced.",
-    "introspection": "SQL over everything stored.",
-    "server": "The server itself.",
-}
 
 _DEPLOYMENT_ID = Parameter(
     "deployment",

@@ -59,7 +59,9 @@ async def warn_of_subscriptions(parts: Parts) -> None:
     await parts.partition.ready.wait()
     count = len(parts.partition.schema.stored.subscriptions)
     if count:
-        log.warning("%d subscriptions are stored, but this server does not consume records from Kafka", count)
+        log.warning(
+            "subscriptions are stored (%d), but this server does not consume records from Kafka", count
+        )
 
 
 class _Routes:
