@@ -14,6 +14,7 @@ import pytest
 from tests.support.caller import Caller
 from tests.support.environments import MissingToolError
 from tests.support.programs import Sdk, ServiceProgram
+from tests.support.rpc_bed import RpcBed, running_rpc_bed
 from tests.support.server import SERVERS, Server, Settings
 from tests.support.sql_bed import SqlBed, fill
 
@@ -119,6 +120,13 @@ def sql_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlBed]:
             server.stop()
     finally:
         program.stop()
+
+
+@pytest.fixture(scope="session")
+def rpc_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RpcBed]:
+    """Our server with services of both generations. Shared by all tests of RPC clients, each with keys of its own."""
+    with running_rpc_bed(tmp_path_factory.mktemp("rpc"), INACTIVITY) as bed:
+        yield bed
 
 
 @pytest.fixture(scope="module")
