@@ -5,11 +5,12 @@ from abc import ABC, abstractmethod
 from restate.runtime.net.http import Headers, Response
 from restate.runtime.rpc import connect, grpc, grpc_web
 from restate.runtime.rpc.compression import ACCEPTED, UnsupportedCoding, gzip
-from restate.runtime.rpc.frames import COMPRESSED, frame
+from restate.runtime.rpc.frames import COMPRESSED, frame, frame_head
 from restate.runtime.rpc.protocols import Protocol, Wire
 from restate.runtime.rpc.status import Profile, RpcError
 
 _OK = list(grpc.OK_TRAILERS)
+_LONG = 65_536  # bytes of a message that is not copied to stand behind the head of its frame
 
 
 class Answer(ABC):
@@ -62,7 +63,11 @@ class GrpcAnswer(Answer):
     async def reply(self, message: bytes, initial: Headers, trailing: Headers) -> None:
         response = self._response
         await response.start(200, self._head(initial))
-        await response.write(self._frame(message))
+        if len(message) < _LONG or self._compress:
+            await response.write(self._frame(message))
+        else:
+            await response.write(frame_head(len(message)))
+            await response.write(message)
         await response.finish(_OK + trailing)
 
     async def start(self, initial: Headers) -> None:

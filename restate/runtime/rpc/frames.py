@@ -18,6 +18,11 @@ def frame(message: bytes, flags: int = 0) -> bytes:
     return _HEAD.pack(flags, len(message)) + message
 
 
+def frame_head(size: int) -> bytes:
+    """What stands before a message of so many bytes that is not compressed."""
+    return _HEAD.pack(0, size)
+
+
 @attrs.frozen
 class Frame:
     compressed: bool
