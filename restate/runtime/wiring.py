@@ -1,8 +1,12 @@
 """From the one configuration to each part's own limits. No part below `app` knows the tree of another one."""
 
+import hashlib
+import importlib
 import logging
 import os
 import ssl
+from collections.abc import Callable
+from pathlib import Path
 
 from restate.runtime.config import Address, Config
 from restate.runtime.errors import ConfigError
@@ -25,6 +29,7 @@ from restate.runtime.security import Security
 from restate.runtime.service_protocol.identity import Identity
 from restate.runtime.signing_key import load_signing_key
 from restate.runtime.storage.rocksdb import RocksOptions
+from restate.runtime.telemetry.tracing import NO_TRACER, Tracer
 
 log = logging.getLogger("restate.app")
 
@@ -148,6 +153,39 @@ def postgres_options(config: Config, tls: ServerTls | None) -> PostgresOptions:
     )
 
 
+def tracer(config: Config) -> tuple[Tracer, Callable[[], None]]:
+    """Where spans go, and what sends the rest of them at the end: it may block. Raises ConfigError."""
+    tracing = config.observability.tracing
+    if tracing.endpoint is None and tracing.json_file_export_path is None:
+        return NO_TRACER, lambda: None
+    try:
+        otel = importlib.import_module("restate.runtime.telemetry.otel")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"observability.tracing.endpoint: expected OpenTelemetry's SDK to be installed, but there is no {error.name};"
+            " pip install 'restate-runtime[tracing]'"
+        ) from error
+    made = otel.make_tracer(
+        tracing.endpoint,
+        _headers("observability.tracing.headers", tracing.headers or ""),
+        tracing.json_file_export_path,
+        tracing.sample_ratio,
+        tracing.service_name,
+    )
+    return made, made.shutdown
+
+
+def _headers(setting: str, text: str) -> dict[str, str]:
+    """Of `name=value,...`. The values may be secrets and stay out of the message."""
+    headers = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        name, separator, value = pair.partition("=")
+        if not separator or not name.strip():
+            raise ConfigError(f"{setting}: expected name=value, separated by commas")
+        headers[name.strip()] = value.strip()
+    return headers
+
+
 def rocks_options(config: Config) -> RocksOptions:
     return RocksOptions(
         cache_size=config.storage.block_cache_bytes,
@@ -163,7 +201,7 @@ def pool_settings(config: Config) -> PoolSettings:
     return PoolSettings(
         worker=WorkerSettings(
             database=config.base_dir / "db",
-            home=config.base_dir / "query" if query.tmp_dir is None else query.tmp_dir / "restate-query",
+            home=_query_home(config),
             memory_bytes=query.memory,
             address_space_bytes=query.address_space,
             start_timeout_s=query.start_timeout_ms / 1000,
@@ -174,6 +212,14 @@ def pool_settings(config: Config) -> PoolSettings:
         take_timeout_s=query.take_timeout_ms / 1000,
         idle_timeout_s=query.idle_timeout_ms / 1000,
     )
+
+
+def _query_home(config: Config) -> Path:
+    """Emptied at every start, so no other server may have the same one."""
+    if config.query.tmp_dir is None:
+        return config.base_dir / "query"
+    digest = hashlib.sha256(str(config.base_dir.absolute()).encode()).hexdigest()
+    return config.query.tmp_dir / f"restate-query-{digest[:12]}"
 
 
 def live_attempt(status: AttemptStatus) -> LiveAttempt:

@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import attrs
 import pyarrow as pa
 import pytest
 import trio
@@ -12,11 +13,13 @@ import trio.testing
 
 from restate.runtime.model.ids import format_invocation_id, partition_key_of_key
 from restate.runtime.model.invocation import Status
+from restate.runtime.model.journal import CommandRow
+from restate.runtime.model.result import Success
 from restate.runtime.query import errors
 from restate.runtime.query.errors import QueryError
 from restate.runtime.query.live import LiveAttempt, LiveFailure
 from restate.runtime.query.pool import Column, Output, Parameter, Query, Statement
-from tests.query.workers import SESSION, Bed, bed, invocation_id, record
+from tests.query.workers import MIB, SESSION, Bed, bed, invocation_id, record
 
 pytestmark = pytest.mark.slow
 
@@ -386,3 +389,34 @@ async def test_the_json_functions_and_arrows_work(tmp_path: Path) -> None:
 async def test_the_stale_column_of_the_classic_tour_is_understood(tmp_path: Path) -> None:
     async with bed(tmp_path) as server:
         assert await server.rows("select service_key_utf8 from state where service_key_utf8 = 'a'") == []
+
+
+async def test_large_values_do_not_fill_the_memory(tmp_path: Path) -> None:
+    """100 MB in each table; read at once, they would be in memory three times on their way."""
+    large = b"x" * MIB
+    async with bed(tmp_path, worker_limit=1) as server:
+        for number in range(100):
+            each = invocation_id(number)
+            server.tables.state.put(partition_key_of_key("k"), "Blob", "k", b"%03d" % number, large)
+            server.tables.invocations.put(each, record(number, outcome=Success(large)), None)
+            server.tables.journal.append(each, 0, CommandRow(0x0401, 0, 1, b"\x72\x00" + large))
+            server.write()
+        server.pool._settings = attrs.evolve(
+            server.pool._settings,
+            worker=attrs.evolve(server.pool._settings.worker, address_space_bytes=400 * MIB),
+        )
+        for table in ("state", "sys_journal"):
+            count = 0
+            column = "value" if table == "state" else "raw"
+            statement = Statement(f"select {column} from {table}")
+            async with server.pool.open(statement, (), Output.POSTGRES, False, SESSION) as query:
+                while (rows := await query.next()) is not None:
+                    count += rows.count
+            assert count == 100
+        assert await server.rows(
+            "select count(*) as n from sys_invocation where completion_result = 'success'"
+        ) == [{"n": 100}]
+        both = await server.rows(
+            "select count(distinct id || target) as n from sys_invocation where status = 'completed'"
+        )
+        assert both == [{"n": 100}]

@@ -13,10 +13,17 @@ from typing import Any
 from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, ReadOptions
 
 from restate.runtime.errors import RestateError
+from restate.runtime.tables import keys
 from restate.runtime.tables.keys import prefix_end
 
 _CACHE_BYTES = 16 << 20
 """Of data blocks; index and filter blocks stay outside, with the files that are all kept open."""
+
+_LARGE = frozenset({keys.INV, keys.JOURNAL, keys.STATE, keys.PROMISE})
+"""Tables whose values come from users and may have megabytes."""
+_CHUNK_BYTES = 4 << 20
+_PORTION_BYTES = 1 << 20
+_MOST_IN_PORTION = 512
 
 Row = tuple[bytes, bytes]
 
@@ -53,10 +60,10 @@ class Secondary:
             raise _failed(table, error) from error
         return value
 
-    def get_many(self, table: str, keys: Sequence[bytes]) -> list[bytes | None]:
-        """The values of `keys`, in their order. Raises ReadError."""
+    def get_many(self, table: str, row_keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values under `row_keys`, in their order. Raises ReadError."""
         try:
-            values: Any = self._tables[table].get(list(keys))
+            values: Any = self._tables[table].get(list(row_keys))
         except Exception as error:
             raise _failed(table, error) from error
         found: list[bytes | None] = values
@@ -72,7 +79,8 @@ class Secondary:
         onward = prefix
         try:
             rows: Any = cf.items(from_key=prefix, read_opt=options)
-            while chunk := list(islice(rows, next(sizes))):
+            take = _Portions(rows).take if table in _LARGE else lambda size: list(islice(rows, size))
+            while chunk := take(next(sizes)):
                 onward = chunk[-1][0] + b"\x00"
                 yield chunk
             _check_end(cf, table, onward, options)
@@ -119,6 +127,29 @@ class Secondary:
             with suppress(Exception):
                 self._db.close()
             self._db = None
+
+
+class _Portions:
+    """Takes rows in portions that are as long as the last ones were small, so that no chunk has many megabytes."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._rows = rows
+        self._portion = 8
+
+    def take(self, size: int) -> list[Row]:
+        """At most `size` rows, fewer if they are large; none at the end."""
+        chunk: list[Row] = []
+        total = 0
+        while len(chunk) < size and total < _CHUNK_BYTES:
+            portion = list(islice(self._rows, min(self._portion, size - len(chunk))))
+            if not portion:
+                break
+            chunk += portion
+            found = sum([len(value) for _, value in portion])
+            total += found
+            fitting = len(portion) * _PORTION_BYTES // (found + 1)
+            self._portion = max(1, min(fitting, 2 * self._portion, _MOST_IN_PORTION))
+        return chunk
 
 
 def _bounded(prefix: bytes) -> ReadOptions:

@@ -11,11 +11,13 @@ from itertools import islice
 from typing import Any
 
 import attrs
+import msgspec
 import pyarrow as pa
 
 from restate.runtime.errors import StorageDamaged
 from restate.runtime.model.ids import IdError, InvocationId, format_invocation_id, parse_invocation_id
 from restate.runtime.model.invocation import InvocationRecord, Status
+from restate.runtime.model.result import Success
 from restate.runtime.query.live import LiveFailure
 from restate.runtime.query.worker import tables
 from restate.runtime.query.worker.id_texts import invocation_texts
@@ -34,6 +36,9 @@ from restate.runtime.tables import keys, rows
 
 _ID_SIZE = 24
 _ENTRY_SIZE = 10
+_MOST_AT_ONCE = 32
+"""Records that are looked up together: each may have megabytes."""
+_LARGE_RECORD = 4096
 _INDEX_COLUMNS = frozenset({"id", "partition_key", "status", "target_service_name", "service", "created_at"})
 """What `inv_svc` tells without the record."""
 _INDEX_FILTERS = frozenset({"status", "target_service_name", "service", "created_at"})
@@ -112,7 +117,7 @@ class Invocations:
 
     def _by_id(self, ids: Iterable[InvocationId], sizes: Iterator[int]) -> Iterator["InvocationChunk"]:
         pending = iter(sorted(ids))
-        while chosen := list(islice(pending, next(sizes))):
+        while chosen := list(islice(pending, min(next(sizes), _MOST_AT_ONCE))):
             found = zip(chosen, self._world.store.get_many(keys.INV, chosen), strict=True)
             chunk: list[Row] = [(key, raw) for key, raw in found if raw is not None]
             if chunk:
@@ -198,11 +203,17 @@ class InvocationChunk:
     @property
     def records(self) -> list[InvocationRecord]:
         if self._records is None:
-            raws: Sequence[bytes | None] | None = self._raws
-            if raws is None:
-                raws = self._world.store.get_many(keys.INV, self._ids)
-            self._records = [_record(raw) for raw in raws]
+            if self._raws is not None:
+                self._records = [_record(raw) for raw in self._raws]
+            else:
+                self._records = list(self._looked_up())
         return self._records
+
+    def _looked_up(self) -> Iterator[InvocationRecord]:
+        ids = self._ids
+        for start in range(0, len(ids), _MOST_AT_ONCE):
+            for raw in self._world.store.get_many(keys.INV, ids[start : start + _MOST_AT_ONCE]):
+                yield _record(raw)
 
     def column(self, name: str) -> pa.Array:
         found = self._columns.get(name)
@@ -357,4 +368,9 @@ def _record(raw: bytes | None) -> InvocationRecord:
         raise StorageDamaged(
             "expected the record of an invocation that is listed by service; restore a backup"
         )
-    return rows.INVOCATION.decode(raw)
+    record = rows.INVOCATION.decode(raw)
+    if len(raw) > _LARGE_RECORD:
+        # Whether there is a result is shown, but not the result; thousands of large ones do not fit into memory.
+        short = Success(b"") if isinstance(record.outcome, Success) else record.outcome
+        record = msgspec.structs.replace(record, outcome=short, last_output=None)
+    return record

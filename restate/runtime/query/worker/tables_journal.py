@@ -43,6 +43,7 @@ assert restate.runtime.journal.__all__
 
 _ID_SIZE = 24
 _FRAME_HEADER = 8
+_CHUNK_BYTES = 4 << 20
 _LATEST_PROTOCOL = 6
 _COMPLETION_KINDS = {
     catalog.completion_code(generation, code): kind
@@ -83,6 +84,13 @@ class Entry:
     index: int
     stored: bytes | JournalRow
     completion: NotificationRow | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes, roughly."""
+        if isinstance(self.stored, bytes):
+            return len(self.stored)
+        return len(self.stored.raw) if isinstance(self.stored, CommandRow) else 0
 
     @cached_property
     def row(self) -> JournalRow:
@@ -224,13 +232,14 @@ class JournalEntries:
         self._world = world
 
     def chunks(self, wanted: Wanted, sizes: Iterator[int]) -> Iterator[Chunk]:
-        size = next(sizes)
+        size, total = next(sizes), 0
         found: list[Entry] = []
         for entry in self._entries(wanted):
             found.append(entry)
-            if len(found) >= size:
+            total += entry.size
+            if len(found) >= size or total >= _CHUNK_BYTES:
                 yield RowChunk(self.schema, _GETTERS, found)
-                found, size = [], next(sizes)
+                found, size, total = [], next(sizes), 0
         yield RowChunk(self.schema, _GETTERS, found)
 
     def _entries(self, wanted: Wanted) -> Iterator[Entry]:
