@@ -4,7 +4,7 @@ from collections import deque
 
 from restate.runtime.net.http import Request
 from restate.runtime.rpc.compression import decompress, too_large
-from restate.runtime.rpc.frames import FrameReader
+from restate.runtime.rpc.frames import HEAD_BYTES, FrameReader
 from restate.runtime.rpc.grpc_web import TextReader
 from restate.runtime.rpc.status import Code, RpcError
 
@@ -43,7 +43,7 @@ class FramedSource:
         """Take everything that the caller sends before the first message is looked at. The limit holds for the sum."""
         size = 0
         while (message := await self._next()) is not None:
-            size += len(message)
+            size += HEAD_BYTES + len(message)  # empty ones take room, too
             if size > self._limit:
                 raise too_large(self._limit)
             self._waiting.append(message)
