@@ -61,6 +61,7 @@ from restate.runtime.wiring import (
     pool_settings,
     postgres_options,
     rocks_options,
+    tracer,
 )
 
 log = logging.getLogger("restate.app")
@@ -69,6 +70,8 @@ _ATTEMPTS_SHARE = 1 / 6
 """Of the grace period: for attempts that do not suspend when asked, because they are busy or hang."""
 _CLIENTS_SHARE = 1 / 20
 """Of the grace period: for clients to take their answers, once no new ones can come."""
+_SPANS_S = 2.0
+"""For the last spans to reach the collector."""
 _LOOK_AGAIN_S = 0.05
 """How long a client may wait for being sent away after the attempt it waits for has suspended."""
 
@@ -132,6 +135,7 @@ class _Server:
         self._defaults = option_defaults(config)
         self._security = Security.of(config)
         self._security.warn_of_open_doors(config)
+        self._tracer, self._send_spans = tracer(config)
         self._postgres = postgres_options(config, self._security.tls.get("postgres"))
         self._partition = Partition(queue_limit=config.engine.queue_limit)
         self._stopping = trio.Event()
@@ -152,6 +156,9 @@ class _Server:
                     work.cancel_scope.cancel()
                 engine.cancel_scope.cancel()
             storage.cancel_scope.cancel()
+        # A collector that is down must not hold up the end.
+        with trio.move_on_after(_SPANS_S):
+            await trio.to_thread.run_sync(self._send_spans, abandon_on_cancel=True)
 
     async def _watch(self, signals: AsyncIterator[int]) -> None:
         async for number in signals:
@@ -197,6 +204,7 @@ class _Server:
             clock=self._clock,
             config=config.invoker,
             identity=self._identity,
+            tracer=self._tracer,
         )
         supervisor = Supervisor(
             work,
@@ -207,7 +215,7 @@ class _Server:
             concurrency_limit=config.invoker.concurrency_limit,
         )
         timers = Timers(partition, reader, self._clock, in_memory=config.engine.timers_in_memory)
-        committer = Committer(self._store, Performer(partition, supervisor, timers))
+        committer = Committer(self._store, Performer(partition, supervisor, timers, self._tracer))
         processor = Processor(
             partition,
             Tables(self._store),
@@ -234,7 +242,13 @@ class _Server:
         limits = listener_limits(self._config)
         gates = self._security.gates
         ingress = Ingress(
-            self._partition, self._config.ingress, self._clock, self._ids, self._defaults, gates["ingress"]
+            self._partition,
+            self._config.ingress,
+            self._clock,
+            self._ids,
+            self._defaults,
+            gates["ingress"],
+            self._tracer,
         )
         control = NodeControl(self._partition, gates["node_ctrl"])
         for name, listener, handler in (

@@ -14,6 +14,7 @@ from restate.runtime.model.codes import MODERN_JOURNAL_MISMATCH
 from restate.runtime.model.ids import format_awakeable_id, format_invocation_id
 from restate.runtime.model.result import Failure, Success
 from restate.runtime.model.target import HandlerType, ServiceType
+from restate.runtime.model.trace import parse_traceparent
 from restate.runtime.partition.handle import Overloaded, ShuttingDown
 from restate.runtime.pb.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from restate.runtime.pb.reflection_pb2 import ServerReflectionRequest, ServerReflectionResponse
@@ -77,7 +78,8 @@ async def test_a_classic_method_is_called(port: Port, protocol: str) -> None:
     assert outcome.message.response.string_value == "hi"
     ((_, callee, body, headers),) = port.partition.asked
     assert (callee.target.service, callee.target.key, body) == ("my.counter", "k", b"\x0a\x01k")
-    assert headers == {"traceparent": TRACE}
+    assert headers == {}
+    assert port.partition.traces == [parse_traceparent(TRACE)]
     assert outcome.metadata["x-restate-id"] == format_invocation_id(callee.invocation)
 
 

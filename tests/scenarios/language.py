@@ -341,6 +341,8 @@ def _action(action: act.Action) -> str:
     match action:
         case act.StartAttempt(id=invocation, token=token, record=record):
             return f"StartAttempt {name_of(invocation)}@{token} journal={record.journal_length}"
+        case act.EndSpan(id=invocation):
+            return f"EndSpan {name_of(invocation)}"
         case act.AbortAttempt(id=invocation, token=token):
             return f"AbortAttempt {name_of(invocation)}" + ("" if token is None else f"@{token}")
         case act.AckCommand(id=invocation, token=token, command_index=index):

@@ -15,6 +15,7 @@ from restate.runtime.ingress.server import Ingress
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.journal import Callee
 from restate.runtime.model.result import Outcome, Result, Success
+from restate.runtime.model.trace import TraceContext
 from restate.runtime.net.http import Headers, Request, Response
 from restate.runtime.schema.options import DEFAULTS
 from restate.runtime.schema.registry import Registry
@@ -35,6 +36,7 @@ class FakePartition:
     error: Exception | None = None
     never: bool = False  # calls do not come back
     asked: list[tuple[Any, ...]] = attrs.Factory(list)
+    traces: list[TraceContext | None] = attrs.Factory(list)  # of calls and sends
     ready: trio.Event = attrs.Factory(trio.Event)
     changed: trio.Event = attrs.Factory(trio.Event)
     refusing: bool = False
@@ -47,7 +49,15 @@ class FakePartition:
         if self.error is not None:
             raise self.error
 
-    async def call(self, callee: Callee, body: bytes, headers: tuple[tuple[str, str], ...]) -> IngressReply:
+    async def call(
+        self,
+        callee: Callee,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...],
+        *,
+        trace: TraceContext | None = None,
+    ) -> IngressReply:
+        self.traces.append(trace)
         self.asked.append(("call", callee, body, dict(headers)))
         await self._come()
         if self.never:
@@ -61,7 +71,9 @@ class FakePartition:
         headers: tuple[tuple[str, str], ...],
         *,
         execution_time_ms: int | None = None,
+        trace: TraceContext | None = None,
     ) -> SubmitReply:
+        self.traces.append(trace)
         self.asked.append(("send", callee, body, execution_time_ms))
         await self._come()
         return SubmitReply(1, callee.invocation, execution_time_ms, self.is_new)

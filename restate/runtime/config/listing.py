@@ -34,6 +34,9 @@ _BY_GENERATION: dict[str, Callable[[Config, Generation], str]] = {
 _UNSET = {
     "ingress.advertised_endpoint": "the bound address",
     "invoker.request_identity_private_key_pem_file": "requests are not signed",
+    "observability.tracing.endpoint": "no collector",
+    "observability.tracing.headers": "none",
+    "observability.tracing.json_file_export_path": "no files",
     "net.client_ca_file": "the system's certificates",
     "invoker.eager_state_size_limit": "as invoker.message_size_limit",
     "node_ctrl.token": "clients are not asked for one",

@@ -17,6 +17,7 @@ from restate.runtime.config.values import (
     LogFormat,
     Millis,
     OnMaxAttempts,
+    Ratio,
     RetryType,
     Size,
 )
@@ -36,6 +37,7 @@ _KINDS: list[tuple[Any, JsonObject]] = [
     (Size, _SIZE),
     (Count, _COUNT),
     (Factor, {"type": "number", "minimum": 1}),
+    (Ratio, {"type": "number", "minimum": 0, "maximum": 1}),
     (Attempts, {"anyOf": [_COUNT, {"enum": ["unlimited"]}, {"type": "null"}]}),
     (Ip, {"type": "string", "examples": ["127.0.0.1", "0.0.0.0", "::1"]}),
     (LogFormat, {"type": "string", "examples": ["pretty", "compact", "json"]}),

@@ -22,6 +22,7 @@ from restate.runtime.config.values import (
     LogFormat,
     Millis,
     OnMaxAttempts,
+    Ratio,
     RetryType,
     Secret,
     Size,
@@ -422,10 +423,27 @@ class Log:
 
 
 @attrs.frozen
+class Tracing:
+    """Spans for OpenTelemetry; needs the extra `tracing`. Without endpoint and directory nothing is recorded."""
+
+    endpoint: Url | None = None
+    """Of a collector that takes OTLP over HTTP, such as http://localhost:4318."""
+    headers: Secret | None = None
+    """For the collector: name=value, separated by commas."""
+    json_file_export_path: Path | None = None
+    """A directory that gets files in the form of Jaeger."""
+    sample_ratio: Ratio = 1.0
+    """Share of the traces that begin here; whether another one is recorded, its beginning decides."""
+    service_name: str = "restate"
+    """What the spans say that they are from."""
+
+
+@attrs.frozen
 class Observability:
     """What operators see."""
 
     log: Log = Log()
+    tracing: Tracing = Tracing()
 
 
 @attrs.frozen

@@ -26,6 +26,7 @@ Millis = Annotated[int, "duration"]
 Size = Annotated[int, "size"]
 Count = Annotated[int, "count"]
 Factor = Annotated[float, "factor"]
+Ratio = Annotated[float, "ratio"]
 Attempts = Annotated[int | Literal["unlimited"], "attempts"]
 LogFilter = Annotated[str, "log filter"]
 Ip = Annotated[str, "ip"]
@@ -126,6 +127,17 @@ def read_factor(raw: object) -> float:
     if not (1 <= factor < math.inf):
         raise ValueError(f"expected a number of at least 1.0, got {raw!r}")
     return factor
+
+
+def read_ratio(raw: object) -> float:
+    """A number from 0 to 1."""
+    try:
+        ratio = float(raw) if isinstance(raw, str | int | float) and not isinstance(raw, bool) else math.nan
+    except ValueError:
+        ratio = math.nan
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"expected a number from 0.0 to 1.0, got {raw!r}")
+    return ratio
 
 
 def read_attempts(raw: object) -> int | Literal["unlimited"]:
@@ -259,6 +271,7 @@ def _converter() -> cattrs.Converter:
         (Size, read_size),
         (Count, read_count),
         (Factor, read_factor),
+        (Ratio, read_ratio),
         (Attempts, read_attempts),
         (LogFilter, read_log_filter),
         (Ip, read_ip),

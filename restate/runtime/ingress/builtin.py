@@ -39,7 +39,10 @@ class IngressService(IngressBase):
         message: InvokeRequest = await call.recv_one()
         with refusals():
             prepared = self._prepared(message, call.request)
-            reply = await self._partition.send(prepared.callee, prepared.body, prepared.headers)
+            with prepared.entry as trace:
+                reply = await self._partition.send(
+                    prepared.callee, prepared.body, prepared.headers, trace=trace
+                )
         await call.send_message(InvokeResponse(id=format_invocation_id(reply.id)))
 
     def _prepared(self, message: InvokeRequest, request: Request) -> Prepared:

@@ -4,7 +4,7 @@ import attrs
 
 from restate.runtime.ingress.bodies import check_input
 from restate.runtime.ingress.errors import IngressError
-from restate.runtime.ingress.headers import forwarded_metadata, header_text, trace_context
+from restate.runtime.ingress.headers import forwarded_metadata, header_text
 from restate.runtime.ingress.values import to_json
 from restate.runtime.model.clock import IdSource
 from restate.runtime.model.duration import MAX_DURATION_MS
@@ -20,6 +20,7 @@ from restate.runtime.schema.messages import ClassicMessages, KeyExtractionError
 from restate.runtime.schema.options import Defaults
 from restate.runtime.schema.registry import Registry
 from restate.runtime.schema.synthesis import JSON_TYPE, takes_json
+from restate.runtime.telemetry.tracing import NO_TRACER, Entry, Tracer, context_in
 
 _MOST_DIGITS = 20
 
@@ -31,6 +32,7 @@ class Prepared:
     callee: Callee
     body: bytes
     headers: tuple[tuple[str, str], ...]
+    entry: Entry
 
 
 def find_target(schema: Registry, service: str, method: str) -> tuple[Service, Handler]:
@@ -63,10 +65,13 @@ def method_not_found(service: str, method: str) -> RpcError:
 class Calls:
     """Makes the callees of both generations. Every method raises RpcError."""
 
-    def __init__(self, partition: Partition, ids: IdSource, defaults: Defaults) -> None:
+    def __init__(
+        self, partition: Partition, ids: IdSource, defaults: Defaults, tracer: Tracer = NO_TRACER
+    ) -> None:
         self._partition = partition
         self._ids = ids
         self._defaults = defaults
+        self._tracer = tracer
 
     def classic(
         self,
@@ -85,7 +90,7 @@ class Calls:
         except KeyExtractionError as error:
             raise RpcError(key_fault, str(error)) from error
         callee = self._address(service, handler, key, idempotency)
-        return Prepared(callee, body, trace_context(request))
+        return Prepared(callee, body, (), self._entry(service, handler, request))
 
     def modern(self, service: Service, handler: Handler, message: RpcRequest, request: Request) -> Prepared:
         """A call through the contract that is made for the service."""
@@ -104,7 +109,11 @@ class Calls:
             raise RpcError(Code.INVALID_ARGUMENT, error.message) from error
         if service.type.keyed and not message.key:
             raise RpcError(Code.INVALID_ARGUMENT, f"expected a key: {service.name} has one object for each")
-        return Prepared(self._address(service, handler, message.key, idempotency), body, headers)
+        callee = self._address(service, handler, message.key, idempotency)
+        return Prepared(callee, body, headers, self._entry(service, handler, request))
+
+    def _entry(self, service: Service, handler: Handler, request: Request) -> Entry:
+        return self._tracer.entry(context_in(request.headers), service.name, handler.name, request.peer)
 
     def _address(self, service: Service, handler: Handler, key: str, idempotency: "Idempotency") -> Callee:
         try:

@@ -22,7 +22,6 @@ _OF_THE_PROTOCOL = frozenset(
     {b"te", b"content-type", b"content-length", b"content-encoding", b"accept-encoding", b"transfer-encoding"}
 )
 _PROTOCOL_PREFIXES = (b"grpc-", b"connect-")
-_TRACE_CONTEXT = (b"traceparent", b"tracestate")
 
 
 def cors(request: Request) -> Headers:
@@ -71,15 +70,6 @@ def forwarded_metadata(request: Request, content_type: str | None) -> tuple[tupl
     if content_type is not None:
         headers.append((b"content-type", content_type.encode()))
     return _first_values(request, headers)
-
-
-def trace_context(request: Request) -> tuple[tuple[str, str], ...]:
-    """The headers by which a caller tells of its span; what is not ASCII is no trace context and left out."""
-    return tuple(
-        (name.decode(), value.decode("ascii"))
-        for name in _TRACE_CONTEXT
-        if (value := request.header(name)) is not None and value.isascii()
-    )
 
 
 def _first_values(request: Request, headers: Headers) -> tuple[tuple[str, str], ...]:

@@ -16,11 +16,13 @@ from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import format_invocation_id
 from restate.runtime.model.journal import Callee
 from restate.runtime.model.target import Generation
+from restate.runtime.model.trace import TraceContext
 from restate.runtime.net.http import Request, Response
 from restate.runtime.partition.handle import Partition
 from restate.runtime.schema.addressing import address
 from restate.runtime.schema.deployment import Handler, Service
 from restate.runtime.schema.options import Defaults
+from restate.runtime.telemetry.tracing import Tracer, context_in
 
 
 @attrs.frozen
@@ -38,8 +40,15 @@ class ModernIngress:
     """Serves parsed paths. Every method answers the request or raises IngressError."""
 
     def __init__(
-        self, partition: Partition, config: IngressConfig, clock: Clock, ids: IdSource, defaults: Defaults
+        self,
+        partition: Partition,
+        config: IngressConfig,
+        clock: Clock,
+        ids: IdSource,
+        defaults: Defaults,
+        tracer: Tracer,
     ) -> None:
+        self._tracer = tracer
         self._partition = partition
         self._size_limit = config.request_size_limit
         self._clock = clock
@@ -83,18 +92,29 @@ class ModernIngress:
             ids=self._ids,
             defaults=self._defaults,
         )
-        if route.send:
-            return await self._send(callee, body, headers, delay)
-        reply = await self._partition.call(callee, body, headers)
+        entry = self._tracer.entry(
+            context_in(request.headers), route.service.name, route.handler.name, request.peer
+        )
+        with entry as trace:
+            if route.send:
+                return await self._send(callee, body, headers, delay, trace)
+            reply = await self._partition.call(callee, body, headers, trace=trace)
         return outcome_answer(reply, self._partition.schema, self._json)
 
     async def _send(
-        self, callee: Callee, body: bytes, headers: tuple[tuple[str, str], ...], delay: int | None
+        self,
+        callee: Callee,
+        body: bytes,
+        headers: tuple[tuple[str, str], ...],
+        delay: int | None,
+        trace: TraceContext | None,
     ) -> Answer:
         execution_time_ms = None if delay is None else self._clock.now_ms() + delay
         if execution_time_ms is not None and execution_time_ms > LAST_MS:
             raise bad_delay("expected a time before the year 10000")
-        reply = await self._partition.send(callee, body, headers, execution_time_ms=execution_time_ms)
+        reply = await self._partition.send(
+            callee, body, headers, execution_time_ms=execution_time_ms, trace=trace
+        )
         id_text = format_invocation_id(reply.id)
         answer: dict[str, object] = {"invocationId": id_text}
         if reply.execution_time_ms is not None:

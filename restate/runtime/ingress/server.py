@@ -22,6 +22,7 @@ from restate.runtime.rpc.compression import too_large
 from restate.runtime.rpc.connect import is_proto_type, is_rpc_type, profile_of
 from restate.runtime.rpc.status import STRICT, Code, RpcError
 from restate.runtime.schema.options import Defaults
+from restate.runtime.telemetry.tracing import NO_TRACER, Tracer
 
 _CONTROL = ("restate", "openapi")
 
@@ -45,15 +46,16 @@ class Ingress:
         ids: IdSource,
         defaults: Defaults,
         gate: Gate | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         """gate: who may call; None: everybody."""
         self._gate = gate or Gate()
         self.permits = config.concurrency_limit
         self._partition = partition
         self._size_limit = config.request_size_limit
-        self._modern = ModernIngress(partition, config, clock, ids, defaults)
+        self._modern = ModernIngress(partition, config, clock, ids, defaults, tracer)
         options = json_options(config)
-        self._methods = Methods(partition, Calls(partition, ids, defaults), clock, options)
+        self._methods = Methods(partition, Calls(partition, ids, defaults, tracer), clock, options)
         self._rpc = RpcServer(
             self._methods.find,
             size_limit=self._size_limit,

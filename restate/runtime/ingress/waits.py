@@ -19,8 +19,8 @@ async def outcome_of(partition: Partition, call: Call, prepared: Prepared) -> In
     header = invocation_header(prepared.callee.invocation)
     call.initial_metadata.append(header)
     try:
-        with refusals():
-            return await partition.call(prepared.callee, prepared.body, prepared.headers)
+        with refusals(), prepared.entry as trace:
+            return await partition.call(prepared.callee, prepared.body, prepared.headers, trace=trace)
     except RpcError:
         call.initial_metadata.remove(header)
         raise

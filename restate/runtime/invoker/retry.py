@@ -9,7 +9,6 @@ from restate.runtime.invoker.failure import AttemptFailure, LastFailure
 from restate.runtime.invoker.route import Routes
 from restate.runtime.invoker.run import Run
 from restate.runtime.model.clock import Clock
-from restate.runtime.model.ids import format_invocation_id
 from restate.runtime.model.result import Failure
 from restate.runtime.model.retry import RetryPolicy
 from restate.runtime.model.target import Generation
@@ -89,7 +88,6 @@ class Retries:
 
 def _report(run: Run, failure: AttemptFailure, consequence: str, level: int) -> None:
     """One line that says which invocation, where, why, and what to do."""
-    target = run.record.target
     related = f" at {failure.related}" if failure.related else ""
     log.log(
         level,
@@ -98,13 +96,7 @@ def _report(run: Run, failure: AttemptFailure, consequence: str, level: int) -> 
         failure.code,
         failure.message,
         related,
-        extra={
-            "invocation": format_invocation_id(run.id),
-            "service": target.service,
-            "handler": target.handler,
-            "deployment": run.route.deployment.id if run.route is not None else None,
-            "code": failure.code,
-        },
+        extra={**run.log_fields(), "code": failure.code},
     )
     if failure.stacktrace:
-        log.debug("stack trace of %s:\n%s", format_invocation_id(run.id), failure.stacktrace)
+        log.debug("stack trace:\n%s", failure.stacktrace, extra=run.log_fields())

@@ -1,6 +1,6 @@
 """Where an attempt goes and what its request looks like, decided from the registry and the invocation record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
 import attrs
@@ -129,6 +129,7 @@ def request_headers(
     record: InvocationRecord,
     content_type: str,
     identity: Identity,
+    trace: Sequence[tuple[bytes, bytes]] = (),
 ) -> list[tuple[bytes, bytes]]:
     """In the order the official server sends them (service-protocol.md §4.2); the deployment's own are appended."""
     encoded_type = content_type.encode()
@@ -139,6 +140,7 @@ def request_headers(
         headers.append((b"x-restate-invocation-id", format_invocation_id(invocation).encode()))
         if target.key is not None:
             headers.append((b"x-restate-service-key", quote(target.key, safe="").encode()))
+    headers += trace
     headers += [(name.encode(), value.encode()) for name, value in deployment.additional_headers]
     if modern:
         headers += identity.headers(f"/invoke/{target.service}/{target.handler}", target.key)

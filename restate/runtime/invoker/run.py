@@ -5,7 +5,7 @@ import trio
 
 from restate.runtime.invoker.failure import LastFailure
 from restate.runtime.invoker.route import Route
-from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.ids import InvocationId, format_invocation_id
 from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.net.client import Exchange
 from restate.runtime.service_protocol.attempt import Attempt
@@ -83,3 +83,12 @@ class Run:
         self.attempts += 1
         self.in_flight = True
         self.last_start_ms = now_ms
+
+    def log_fields(self) -> dict[str, str | None]:
+        """What every line about it carries."""
+        return {
+            "invocation": format_invocation_id(self.id),
+            "service": self.record.target.service,
+            "handler": self.record.target.handler,
+            "deployment": None if self.route is None else self.route.deployment.id,
+        }

@@ -198,7 +198,7 @@ class Supervisor:
             return failure
         except Exception as error:
             # An attempt may crash, the server does not (design §3): our bug is this invocation's failed attempt.
-            log.exception("attempt of %s crashed", format_invocation_id(run.id))
+            log.exception("an attempt crashed", extra=run.log_fields())
             return AttemptFailure(code="RT0007", message=f"the server failed to run the attempt: {error!r}")
         finally:
             run.stream = None

@@ -43,6 +43,7 @@ from restate.runtime.service_protocol.received import (
     SuspensionReceived,
 )
 from restate.runtime.tables.api import Tables
+from restate.runtime.telemetry.tracing import NO_TRACER, Tracer
 
 log = logging.getLogger("restate.invoker")
 
@@ -63,7 +64,9 @@ class AttemptTask:
         clock: Clock,
         config: InvokerConfig,
         identity: Identity,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
+        self._tracer = tracer
         self._client = client
         self._routes = routes
         self._preconditions = preconditions
@@ -78,6 +81,26 @@ class AttemptTask:
 
         ended: called when the terminal effect is proposed. opened: called when notifications can be sent.
         """
+        span = self._tracer.attempt(run.id, run.record)
+        if span is None:
+            await self._attempt(run, [], ended, opened)
+            return
+        failure = None
+        try:
+            await self._attempt(run, span.context.headers(), ended, opened)
+        except BaseException as error:
+            failure = str(error) or type(error).__name__
+            raise
+        finally:
+            span.end(failure)
+
+    async def _attempt(
+        self,
+        run: Run,
+        trace_headers: list[tuple[bytes, bytes]],
+        ended: Callable[[Run], None],
+        opened: Callable[[Run], None],
+    ) -> None:
         run.begin(self._clock.now_ms())
         route = run.route = self._routes.choose(run.record)
         run.has_output = run.record.last_output is not None
@@ -88,7 +111,10 @@ class AttemptTask:
         inactivity_ms = route.options.inactivity_timeout_ms
         one_shot = not route.bidirectional or inactivity_ms == 0
         try:
-            exchange = await self._open(run, route, attempt.content_type, first, end=one_shot)
+            headers = request_headers(
+                route.deployment, run.id, run.record, attempt.content_type, self._identity, trace_headers
+            )
+            exchange = await self._open(route, headers, first, end=one_shot)
             async with exchange:
                 stream = Stream(
                     attempt, exchange, run.record.journal_length, inactivity_ms / 1000, closed=one_shot
@@ -146,12 +172,14 @@ class AttemptTask:
             state.append((name, value))
         return state, False
 
-    async def _open(self, run: Run, route: Route, content_type: str, first: bytes, *, end: bool) -> Exchange:
+    async def _open(
+        self, route: Route, headers: list[tuple[bytes, bytes]], first: bytes, *, end: bool
+    ) -> Exchange:
         return await self._client.open(
             route.deployment.uri,
             "POST",
             route.path,
-            request_headers(route.deployment, run.id, run.record, content_type, self._identity),
+            headers,
             body=first,
             end=end,
             http_version="1.1" if route.deployment.http_version == "HTTP/1.1" else "2",
@@ -266,5 +294,5 @@ def _warn_of_size(run: Run, received: CommandReceived) -> None:
         "command %d has %d bytes, close to invoker.message_size_limit; it is sent again with every replay",
         received.command_index,
         len(received.raw),
-        extra={"invocation": format_invocation_id(run.id), "service": run.record.target.service},
+        extra=run.log_fields(),
     )

@@ -8,6 +8,7 @@ from restate.runtime.engine.actions import (
     AckCommand,
     AdminReply,
     DrainLater,
+    EndSpan,
     IngressReply,
     JournalGrew,
     PauseAttempt,
@@ -21,12 +22,15 @@ from restate.runtime.engine.actions import (
 from restate.runtime.invoker.handle import Invoker
 from restate.runtime.partition.handle import Partition
 from restate.runtime.partition.timers import Timers
+from restate.runtime.telemetry.tracing import NO_TRACER, Tracer
 
 
 class Performer:
     """Dispatches actions to the invoker, the timers and the waiting clients. Called only for durable actions."""
 
-    def __init__(self, partition: Partition, invoker: Invoker, timers: Timers) -> None:
+    def __init__(
+        self, partition: Partition, invoker: Invoker, timers: Timers, tracer: Tracer = NO_TRACER
+    ) -> None:
         # {action type: what performs it}
         self._by_type: dict[type[object], Callable[[Any], None]] = {
             StartAttempt: invoker.start,
@@ -42,6 +46,7 @@ class Performer:
             AdminReply: partition.operated,
             PublishSchema: partition.publish,
             DrainLater: partition.drain_later,
+            EndSpan: lambda action: tracer.ended(action.id, action.record),
         }
 
     def __call__(self, actions: Sequence[object]) -> None:
