@@ -5,6 +5,7 @@ Also on the official server with `--official`: the columns are the modern ones, 
 
 from __future__ import annotations
 
+import concurrent.futures
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -367,6 +368,24 @@ def test_the_journal_has_every_kind_of_command(look: Look) -> None:
         row for row in rows if row["entry_lite_json"].startswith('{"Command":{"Run":{"completion_id":5')
     ]
     assert step["name"] == "failing step"
+
+
+def test_what_was_acknowledged_shows_in_the_next_query(look: Look) -> None:
+    """On any connection, thus by any worker, while others call as well."""
+
+    def call(number: int) -> tuple[str, list[dict[str, Any]]]:
+        with Caller(look.server) as caller:
+            reply = caller.call("Look/completes", f"{number}")
+            reply.ok()
+            sql = f"select status from sys_invocation where id = '{reply.invocation_id}'"
+            return reply.invocation_id, look.rows(sql)
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(call, range(60)))
+    # The client has its answer when the outcome is on disk.
+    assert {invocation: rows for invocation, rows in answers if rows != [{"status": "completed"}]} == {}
+    counted = look.rows("select count(*) as n from sys_invocation where target = 'Look/completes'")
+    assert counted[0]["n"] >= 60
 
 
 COMMANDS = [
