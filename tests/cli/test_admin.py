@@ -63,6 +63,12 @@ def test_a_refusal_without_json_is_shown_too(
     assert caught.value.code is None
 
 
+def test_who_lacks_a_token_is_told_how_to_give_it(admin: FakeAdmin, connection: Admin) -> None:
+    admin.answers["GET /a"] = (401, {"message": "who are you?"})
+    with pytest.raises(RefusedError, match=r"^who are you\? \(401 Unauthorized\)\nRESTATE_AUTH_TOKEN"):
+        connection.get("/a")
+
+
 def test_what_is_no_admin_port_is_recognised(admin: FakeAdmin, connection: Admin) -> None:
     admin.answers["GET /a"] = (200, b"<html>")
     with pytest.raises(UnreachableError, match="is it the admin port"):

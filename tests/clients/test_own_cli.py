@@ -39,6 +39,10 @@ _STEPS = [each.name for each in OWN_SCRIPT if isinstance(each, Step)]
 STATUSES = {
     "-y invocations resume <backing off> --deployment latest": (1, "what the server refuses was not done"),
     "-y invocations resume Steps/fails --deployment nope": (1, "what the server refuses was not done"),
+    "-y deployments register arn:aws:lambda:eu-central-1:123456789012:function:f": (
+        1,
+        "the server reads addresses, and says what is wrong",
+    ),
     "-y services config patch Cart --abort-timeout nonsense": (
         1,
         "the server reads durations, and says what is wrong",

@@ -162,4 +162,6 @@ def _refusal(status: int, content: bytes) -> RefusedError:
     except (ValueError, TypeError, KeyError, AttributeError):
         message, code = content.decode(errors="replace").strip(), None
     text = f"{message} ({status} {reason})" if message else f"the server answered {status} {reason}"
+    if status == 401:
+        text += "\nRESTATE_AUTH_TOKEN, or bearer_token in the configuration file, is sent as the token."
     return RefusedError(text, status, code)

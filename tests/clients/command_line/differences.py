@@ -42,7 +42,10 @@ _ENGINE = f"{_MISTAKE} The words are those of another release of the query engin
 _WORDS = "The reason is told in words of our own."
 
 _UNREACHABLE = Difference(
-    ("-y deployments register http://127.0.0.1:1",), r"(?<=META0003\] ).*", r"(?<=META0003\] ).*", _LIBRARIES
+    ("-y deployments register http://127.0.0.1:1", "-y deployments register localhost:1"),
+    r"(?<=META0003\] ).*",
+    r"(?<=META0003\] ).*",
+    _LIBRARIES,
 )
 _NO_TABLE = Difference(("sql SELECT a FROM nope",), "500 Internal Server Error", "400 Bad Request", _MISTAKE)
 

@@ -341,6 +341,13 @@ _UPGRADE: list[Step | Act] = [
     step("invocations describe <failing>", tag="rescued"),
     step("-y invocations kill <pinned>"),
     step("invocations list --zombie", tag="none left"),
+    step("-y deployments register <v2> --breaking"),
+    step("-y deployments register <v2> --force --use-http1.1", order="lines"),
+    step("deployments describe <dp v2>", order="lines", tag="over HTTP/1.1"),
+    step("-y deployments register <v2>/elsewhere", order="lines"),
+    step("-y deployments register localhost:1"),
+    step("-y deployments register arn:aws:lambda:eu-central-1:123456789012:function:f"),
+    step("-y deployments register <v2> --metadata nonsense"),
 ]
 
 SCRIPT: list[Step | Act] = [
