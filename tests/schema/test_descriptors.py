@@ -1,6 +1,6 @@
 import pytest
 from google.protobuf import struct_pb2
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet
 
 from restate.runtime.model.target import ServiceType
 from restate.runtime.pb import ext_pb2
@@ -64,6 +64,22 @@ def test_an_unknown_value_of_an_option_is_refused() -> None:
     unresolved(service.options, "dev.restate.ext.service_type", "NONSENSE")
     with pytest.raises(DescriptorError, match="NONSENSE"):
         repair(file_set(file(service)))
+
+
+def test_what_is_left_out_because_it_is_the_first_value_is_written() -> None:
+    sent = message("M", field("fraction", 1))
+    sent.field[0].ClearField("type")
+    sent.field[0].ClearField("label")
+    sent.enum_type.add(name="Inner").value.add(name="INNER")
+    user = file(messages=(sent,))
+    user.enum_type.add(name="Outer").value.add(name="OUTER")
+    repaired = next(each for each in repair(file_set(user)).files.file if each.name == user.name)
+    (found,) = (each for each in repaired.message_type if each.name == "M")
+    assert found.field[0].HasField("label")
+    assert found.field[0].HasField("type")
+    assert found.field[0].type == FieldDescriptorProto.TYPE_DOUBLE
+    for enum in (found.enum_type[0], repaired.enum_type[0]):
+        assert enum.value[0].HasField("number")
 
 
 def test_a_oneof_without_members_is_dropped_and_the_others_move_up() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
+    EnumDescriptorProto,
     FieldDescriptorProto,
     FileDescriptorProto,
     FileDescriptorSet,
@@ -108,7 +109,9 @@ def _repaired(sent: FileDescriptorProto) -> FileDescriptorProto:
     file.ClearField("source_code_info")
     for message in file.message_type:
         _repair_message(message)
+    _number(file.enum_type)
     for field in file.extension:
+        _complete(field)
         _resolve_field_option(field)
     for service in file.service:
         for value in _take_option(service.options.uninterpreted_option, _SERVICE_TYPE_OPTION):
@@ -118,6 +121,7 @@ def _repaired(sent: FileDescriptorProto) -> FileDescriptorProto:
 
 def _repair_message(message: DescriptorProto) -> None:
     for field in message.field:
+        _complete(field)
         _resolve_field_option(field)
         if field.proto3_optional and not field.HasField("oneof_index"):
             field.oneof_index = _synthetic_oneof(message, field.name)
@@ -130,8 +134,25 @@ def _repair_message(message: DescriptorProto) -> None:
     for field in message.field:
         if field.HasField("oneof_index"):
             field.oneof_index = used.index(field.oneof_index)
+    _number(message.enum_type)
     for nested in message.nested_type:
         _repair_message(nested)
+
+
+def _complete(field: FieldDescriptorProto) -> None:
+    """Write what old SDKs leave out because it is the first value of its enum; Go's descriptors want it written."""
+    if not field.HasField("label"):
+        field.label = FieldDescriptorProto.LABEL_OPTIONAL
+    if not field.HasField("type") and not field.type_name:
+        field.type = FieldDescriptorProto.TYPE_DOUBLE
+
+
+def _number(enums: Iterable[EnumDescriptorProto]) -> None:
+    """The same for values of enums: old SDKs leave out the number 0."""
+    for enum in enums:
+        for value in enum.value:
+            if not value.HasField("number"):
+                value.number = 0
 
 
 def _synthetic_oneof(message: DescriptorProto, field: str) -> int:
