@@ -12,6 +12,7 @@ def check(report: dict[str, Any]) -> None:
     assert response(report["modern"]) == response(report["classic"]) == "Hello Bob ☺"
     assert [response(each) for each in report["object"]] == [2, 4]
     assert [response(each) for each in report["keyed"]] == [2, 4]
+    assert report["shop"]["reply"]["customer"].endswith("-shop")
     assert ["x-own", "mine"] in response(report["seen"])
     refused, by_classic = report["refused"], report["refusedByClassic"]
     assert (refused["code"], refused["message"]) == (ABORTED, "no: 100% ☺")

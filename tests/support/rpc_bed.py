@@ -30,7 +30,7 @@ PROGRAMS = _SERVICES / "rpc"
 
 @attrs.frozen
 class RpcBed:
-    """A server with the modern programs `modern.py` and `edges.py` and with the classic `classic.mjs`."""
+    """A server with the modern programs `modern.py` and `edges.py` and the classic ones, `classic_protobuf.mjs` too."""
 
     server: Server
     caller: Caller
@@ -98,7 +98,10 @@ def run(command: Sequence[str], cwd: Path | None = None) -> str:
 def running_rpc_bed(folder: Path, settings: Settings) -> Iterator[RpcBed]:
     programs: list[ServiceProgram] = []
     try:
-        for sdk, script in ((Sdk.PYTHON, None), (Sdk.PYTHON, "edges.py"), (Sdk.CLASSIC, None)):
+        for sdk, script in (
+            *((Sdk.PYTHON, None), (Sdk.PYTHON, "edges.py")),
+            *((Sdk.CLASSIC, None), (Sdk.CLASSIC_PROTOBUF, None)),
+        ):
             bed = folder / f"service-{len(programs)}"
             programs.append(ServiceProgram(sdk, bed, script=_SERVICES / script if script else None))
         server = OurServer(folder, settings)

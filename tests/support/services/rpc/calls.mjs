@@ -12,6 +12,7 @@ export async function report(call, run) {
     classic: await call("greeter", "greet", { request: "Bob ☺" }),
     object: await twice("Counter", "add", { key: key("object"), request: 2 }),
     keyed: await twice("counter", "add", { key: key("keyed"), request: 2 }),
+    shop: await call("acme.shop.v1.Carts", "Add", { customerId: key("shop"), item: "tea", count: "2" }),
     seen: await call("Edge", "headers", {}, { headers: { "x-own": "mine" } }),
     refused: await call("Steps", "terminal", { request: { message: "no: 100% ☺", code: 409 } }),
     refusedByClassic: await call("steps", "terminal", { request: { message: "no: 100% ☺", code: 9 } }),

@@ -36,7 +36,10 @@ function clientOf(service) {
   return clients.get(service);
 }
 
-function call(service, method, { request, argument, ...fields }, { headers = {}, timeoutMs } = {}) {
+const toSnake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+function call(service, method, { request, argument, ...rest }, { headers = {}, timeoutMs } = {}) {
+  const fields = Object.fromEntries(Object.entries(rest).map(([name, value]) => [toSnake(name), value]));
   if (request !== undefined) fields.request = toValue(request);
   if (argument !== undefined) fields.json = toStruct(argument);
   const metadata = new grpc.Metadata();
