@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 
+from restate.runtime.grpc_server.packing import packed
 from restate.runtime.net.http import Headers, Response
 from restate.runtime.rpc import connect, grpc, grpc_web
-from restate.runtime.rpc.compression import ACCEPTED, UnsupportedCoding, gzip
+from restate.runtime.rpc.compression import ACCEPTED, UnsupportedCoding
 from restate.runtime.rpc.frames import COMPRESSED, frame, frame_head
 from restate.runtime.rpc.protocols import Protocol, Wire
 from restate.runtime.rpc.status import Profile, RpcError
@@ -57,14 +58,14 @@ class GrpcAnswer(Answer):
         head += initial
         return head
 
-    def _frame(self, message: bytes) -> bytes:
-        return frame(gzip(message), COMPRESSED) if self._compress else frame(message)
+    async def _frame(self, message: bytes) -> bytes:
+        return frame(await packed(message), COMPRESSED) if self._compress else frame(message)
 
     async def reply(self, message: bytes, initial: Headers, trailing: Headers) -> None:
         response = self._response
         await response.start(200, self._head(initial))
         if len(message) < _LONG or self._compress:
-            await response.write(self._frame(message))
+            await response.write(await self._frame(message))
         else:
             await response.write(frame_head(len(message)))
             await response.write(message)
@@ -76,7 +77,7 @@ class GrpcAnswer(Answer):
 
     async def message(self, message: bytes) -> None:
         self.writing = True
-        await self._response.write(self._frame(message))
+        await self._response.write(await self._frame(message))
         self.writing = False
 
     async def finish(self, trailing: Headers) -> None:
@@ -96,12 +97,12 @@ class GrpcWebAnswer(GrpcAnswer):
         return grpc_web.encode_text(data) if self._wire.text else data
 
     async def reply(self, message: bytes, initial: Headers, trailing: Headers) -> None:
-        frames = self._frame(message) + grpc_web.trailer_frame(_OK + trailing)
+        frames = await self._frame(message) + grpc_web.trailer_frame(_OK + trailing)
         await self._response.send(200, self._head(initial), self._body(frames))
 
     async def message(self, message: bytes) -> None:
         self.writing = True
-        await self._response.write(self._body(self._frame(message)))
+        await self._response.write(self._body(await self._frame(message)))
         self.writing = False
 
     async def finish(self, trailing: Headers) -> None:
@@ -134,7 +135,7 @@ class ConnectAnswer(Answer):
         head += connect.trailing(trailing)
         if self._compress:
             head.append((b"content-encoding", b"gzip"))
-            message = gzip(message)
+            message = await packed(message)
         await self._response.send(200, head, message)
 
     async def fail(self, error: RpcError, initial: Headers, trailing: Headers) -> None:

@@ -163,9 +163,9 @@ class RpcServer:
                 compression.check_coding(coding)
             return BodySource(request, encoding=coding, limit=self._size_limit), coding
         if asked.place is Place.NOWHERE:
-            return ValueSource(transcode.to_json(b"", method.request_type)), None
+            return ValueSource(transcode.to_json(b"", method.request_type), limit=self._size_limit), None
         message, coding = connect.message_in(query)
-        return ValueSource(compression.decompress(message, coding, self._size_limit)), coding
+        return ValueSource(message, encoding=coding, limit=self._size_limit), coding
 
     def _framed_answer(self, wire: Wire, request: Request, response: Response, *, compress: bool) -> Answer:
         if wire.protocol is Protocol.GRPC:

@@ -2,8 +2,9 @@
 
 from collections import deque
 
+from restate.runtime.grpc_server.packing import unpacked
 from restate.runtime.net.http import Request
-from restate.runtime.rpc.compression import decompress, too_large
+from restate.runtime.rpc.compression import too_large
 from restate.runtime.rpc.frames import HEAD_BYTES, FrameReader
 from restate.runtime.rpc.grpc_web import TextReader
 from restate.runtime.rpc.status import Code, RpcError
@@ -53,7 +54,7 @@ class FramedSource:
             if self._ended:
                 return None
             await self._feed()
-        return self._unpacked(found.message) if found.compressed else found.message
+        return await self._unpacked(found.message) if found.compressed else found.message
 
     async def _feed(self) -> None:
         piece = await self._request.read()
@@ -67,12 +68,12 @@ class FramedSource:
         else:
             self._reader.feed(piece)
 
-    def _unpacked(self, message: bytes) -> bytes:
+    async def _unpacked(self, message: bytes) -> bytes:
         if self._encoding is None or self._encoding == b"identity":
             raise RpcError(
                 Code.INTERNAL, "a message is marked as compressed, but grpc-encoding names no coding"
             )
-        return decompress(message, self._encoding, self._limit)
+        return await unpacked(message, self._encoding, self._limit)
 
 
 class BodySource:
@@ -89,15 +90,17 @@ class BodySource:
             return None
         self._taken = True
         body = await self._request.body(self._limit)
-        return decompress(body, self._encoding, self._limit)
+        return await unpacked(body, self._encoding, self._limit)
 
 
 class ValueSource:
-    """The one message of a Connect GET."""
+    """The one message of a Connect GET. limit: in bytes, decompressed."""
 
-    def __init__(self, message: bytes) -> None:
+    def __init__(self, message: bytes, *, encoding: bytes | None = None, limit: int) -> None:
         self._message: bytes | None = message
+        self._encoding = encoding
+        self._limit = limit
 
     async def next(self) -> bytes | None:
         message, self._message = self._message, None
-        return message
+        return None if message is None else await unpacked(message, self._encoding, self._limit)
