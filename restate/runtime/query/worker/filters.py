@@ -7,7 +7,7 @@ interface. A tree that is not understood leaves everything open: the filter itse
 
 import ctypes
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -20,6 +20,9 @@ Allowed = Mapping[str, frozenset[Any]]
 """{column: the only values it may have}; other columns may have any."""
 
 _MOST_VALUES = 10_000
+_PLACE = "\x00place"
+_COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
+_CONNECTIVES = frozenset({"and_kleene", "or_kleene", "invert"})
 
 
 @attrs.frozen
@@ -39,6 +42,8 @@ class Field:
 @attrs.frozen
 class Literal:
     value: Any
+    scalar: pa.Scalar | None = attrs.field(default=None, eq=False, repr=False)
+    """The same with its type."""
 
 
 Node = Call | Field | Literal
@@ -48,25 +53,57 @@ class NotUnderstood(Exception):
     """The expression is not in the form that we know."""
 
 
-def allowed(expression: pc.Expression | None) -> Allowed:
-    """A sound superset of what the expression lets through."""
-    if expression is None:
-        return {}
-    try:
-        return _allowed(decode(expression))
-    except (NotUnderstood, RecursionError) as error:
-        log.debug("a filter is applied to every row: %s", error)
-        return {}
+@attrs.frozen
+class Filter:
+    """A filter that was pushed down. columns: those it reads; all there are if it is not understood. allowed: a sound
+    superset of what it lets through.
+    """
+
+    expression: pc.Expression
+    columns: frozenset[str]
+    allowed: Allowed
+    _node: Node | None
+
+    @classmethod
+    def of(cls, expression: pc.Expression, schema: pa.Schema) -> "Filter":
+        try:
+            node = decode(expression)
+            return cls(expression, frozenset(_fields(node)), _allowed(node), node)
+        except (NotUnderstood, RecursionError) as error:
+            log.debug("a filter is applied to every row: %s", error)
+            return cls(expression, frozenset(schema.names), {}, None)
+
+    def places(self, size: int, column: Callable[[str], pa.Array]) -> pa.Array:
+        """The places of the rows that it lets through, exactly, among `size` ones."""
+        try:
+            return pc.indices_nonzero(_mask(self._node, column))
+        except NotUnderstood:
+            # The engine that knows all functions costs a millisecond each time.
+            arrays = [*(column(name) for name in self.columns), pa.array(range(size), pa.int32())]
+            batch = pa.RecordBatch.from_arrays(arrays, names=[*self.columns, _PLACE])
+            return batch.filter(self.expression).column(_PLACE)
 
 
-def field_names(expression: pc.Expression | None, schema: pa.Schema) -> set[str]:
-    """The columns the expression reads; all of them if it is not understood."""
-    if expression is None:
-        return set()
-    try:
-        return set(_fields(decode(expression)))
-    except (NotUnderstood, RecursionError):
-        return set(schema.names)
+def _mask(node: Node | None, column: Callable[[str], pa.Array]) -> pa.Array:
+    """Whether each row passes. Raises NotUnderstood for what only the engine knows."""
+    if isinstance(node, Call) and node.function == "is_in" and isinstance(node.arguments[0], Field):
+        if node.options is not None and node.options.null_count == 0:
+            return pc.is_in(column(node.arguments[0].name), value_set=node.options)
+    elif isinstance(node, Call) and node.function in _CONNECTIVES:
+        return pc.call_function(node.function, [_mask(argument, column) for argument in node.arguments])
+    elif isinstance(node, Call) and node.function in _COMPARISONS:
+        operands = [_operand(argument, column) for argument in node.arguments]
+        if any(isinstance(operand, pa.Array) for operand in operands):
+            return pc.call_function(node.function, operands)
+    raise NotUnderstood(f"{node} is no plain comparison")
+
+
+def _operand(node: Node, column: Callable[[str], pa.Array]) -> pa.Array | pa.Scalar:
+    if isinstance(node, Field):
+        return column(node.name)
+    if isinstance(node, Literal) and node.scalar is not None:
+        return node.scalar
+    raise NotUnderstood(f"{node} is neither a column nor a value")
 
 
 def _fields(node: Node) -> Iterator[str]:
@@ -131,7 +168,8 @@ def decode(expression: pc.Expression) -> Node:
 def _node(pair: tuple[str, str], pairs: Iterator[tuple[str, str]], batch: pa.RecordBatch) -> Node:
     key, value = pair
     if key == "literal":
-        return Literal(batch.column(int(value))[0].as_py())
+        scalar = batch.column(int(value))[0]
+        return Literal(scalar.as_py(), scalar)
     if key == "field_ref":
         return Field(value)
     if key != "call":

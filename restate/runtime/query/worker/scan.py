@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 
-from restate.runtime.query.worker.filters import Allowed, allowed, field_names
+from restate.runtime.query.worker.filters import Allowed, Filter
 from restate.runtime.query.worker.world import World
 
 _FIRST_ROWS = 128
@@ -20,8 +20,6 @@ _FIRST_ROWS = 128
 _MOST_ROWS = 4_096
 _MOST_FILTERED_ROWS = 8_192
 _MOST_COUNTED_ROWS = 32_768
-_INDEX = "\x00row"
-_PLACES = pa.array(range(_MOST_FILTERED_ROWS), pa.int32())
 
 
 class Chunk(Protocol):
@@ -133,20 +131,20 @@ class Scan:
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
         """Pulled by DataFusion, one at a time, on a thread of its own."""
-        schema = self._source.schema
-        filtered = frozenset(field_names(self._condition, schema))
-        wanted = Wanted(frozenset(self._names) | filtered, filtered, allowed(self._condition))
-        if any(not values for values in wanted.allowed.values()):
+        condition = self._condition
+        found = None if condition is None else Filter.of(condition, self._source.schema)
+        filtered = frozenset[str]() if found is None else found.columns
+        allowed = {} if found is None else found.allowed
+        if any(not values for values in allowed.values()):
             return
+        wanted = Wanted(frozenset(self._names) | filtered, filtered, allowed)
         for chunk in self._source.chunks(wanted, self._sizes()):
             self._world.check()
-            if self._condition is None:
-                if len(chunk):
-                    yield self._batch(chunk)
-            else:
-                batch = self._through(chunk, filtered)
-                if batch is not None:
-                    yield batch
+            if not len(chunk):
+                continue
+            batch = self._batch(chunk) if found is None else self._through(chunk, found)
+            if batch is not None:
+                yield batch
 
     def _sizes(self) -> Iterator[int]:
         most = _MOST_ROWS if self._condition is None else _MOST_FILTERED_ROWS
@@ -157,28 +155,29 @@ class Scan:
             yield size
             size = min(size * 2, most)
 
-    def _through(self, chunk: Chunk, filtered: frozenset[str]) -> pa.RecordBatch | None:
+    def _through(self, chunk: Chunk, condition: Filter) -> pa.RecordBatch | None:
         """The rows that the filter lets through; None if there are none."""
-        size = len(chunk)
-        if not size:
+        places = condition.places(len(chunk), chunk.column)
+        if not len(places):
             return None
-        columns = [chunk.column(name) for name in filtered]
-        columns.append(_PLACES[:size] if size <= len(_PLACES) else pa.array(range(size), pa.int32()))
-        names = [*filtered, _INDEX]
-        left = pa.RecordBatch.from_arrays(columns, names=names).filter(self._condition)
-        if left.num_rows == 0:
-            return None
-        if filtered.issuperset(self._names):
-            # All that is asked for is at hand.
-            return left.select(self._names)
-        if left.num_rows == size:
+        if len(places) == len(chunk):
             return self._batch(chunk)
-        return self._batch(chunk.take(left.column(_INDEX).to_pylist()))
+        if not condition.columns.issuperset(self._names):
+            return self._batch(chunk.take(places.to_pylist()))
+        if not self._names:
+            return _counted(len(places))
+        # All that is asked for is at hand.
+        columns = [chunk.column(name).take(places) for name in self._names]
+        return pa.RecordBatch.from_arrays(columns, schema=self.projected_schema)
 
     def _batch(self, rows: Chunk) -> pa.RecordBatch:
         if not self._names:
-            # A batch without columns that still has a length.
-            return pa.RecordBatch.from_arrays([pa.nulls(len(rows))], names=[_INDEX]).select([])
+            return _counted(len(rows))
         return pa.RecordBatch.from_arrays(
             [rows.column(name) for name in self._names], schema=self.projected_schema
         )
+
+
+def _counted(size: int) -> pa.RecordBatch:
+    """A batch without columns that still has a length."""
+    return pa.RecordBatch.from_arrays([pa.nulls(size)], names=["rows"]).select([])
