@@ -25,6 +25,7 @@ import environment
 _START_TIMEOUT_S = 30
 _STOP_TIMEOUT_S = 20
 _DEMO_PORT = 9080
+_ADMIN_PORT = 9070  # where command lines look for a server
 _MODULE = "restate.runtime.main"
 
 
@@ -205,6 +206,9 @@ def _post(url: str, body: object) -> Any:
 
 def _text(ports: dict[str, int], uri: str, deployment: str, answer: str) -> str:
     ingress, admin = f"localhost:{ports['ingress']}", f"localhost:{ports['admin']}"
+    python = environment.PROJECT.relative_to(environment.ROOT) / "bin" / "python"
+    elsewhere = "" if ports["admin"] == _ADMIN_PORT else f"RESTATE_ADMIN_URL=http://{admin} "
+    command = f"{elsewhere}{python} -m restate.runtime.cli"
     names = {"node_ctrl": "node-ctrl", "ingress": "ingress", "admin": "admin", "postgres": "postgres"}
     listening = "   ".join(f"{names.get(name, name)} {port}" for name, port in ports.items())
     return f"""
@@ -223,8 +227,15 @@ Try next:
   curl {ingress}/Greeter/greetLater/send --json '"Grace"'                  # sleeps 10 s: stop the server, start it again
   curl {ingress}/Counter/Grace/get
 
-  curl {admin}/deployments
+  grpcurl -plaintext {ingress} list
+  grpcurl -plaintext -d '{{"key": "mine", "request": 5}}' {ingress} Counter/add
+
+  {command} deployments list
+  {command} invocations list --all
+  psql -h localhost -p {ports["postgres"]} -c 'select id, target, status, created_at from sys_invocation'
+
   curl {admin}/services/Counter
+  curl localhost:{ports["node_ctrl"]}/metrics
 
 Ctrl-C stops the server and the demo service."""
 
