@@ -61,7 +61,10 @@ def lock(session: nox.Session) -> None:
     runtime, development, sdk = "requirements.lock", "requirements-dev.lock", "requirements-sdk.lock"
     for output, arguments in (
         (runtime, ["pyproject.toml", "--extra=fast", "--extra=tracing"]),
-        (development, ["pyproject.toml", "--extra=fast", "--extra=tracing", "--group=dev", f"--constraints={runtime}"]),
+        (
+            development,
+            ["pyproject.toml", "--extra=fast", "--extra=tracing", "--group=dev", f"--constraints={runtime}"],
+        ),
         (sdk, ["--group=sdk"]),
     ):
         session.run(str(uv), "pip", "compile", *options, *arguments, f"--output-file={output}")
