@@ -74,11 +74,10 @@ async def test_a_plain_client_is_closed_and_the_others_are_served(tls: ServerTls
 
 async def test_a_handshake_that_does_not_go_on_is_given_up(tls: ServerTls) -> None:
     limits = Limits(first_bytes_timeout=0.05, tick=0.01)
-    async with running(limits=limits, tls=tls.context) as server:
-        async with await server.connect() as stream:
-            await stream.send_all(b"\x16\x03\x01")
-            with trio.fail_after(PATIENCE):
-                assert await stream.receive_some() == b""
+    async with running(limits=limits, tls=tls.context) as server, await server.connect() as stream:
+        await stream.send_all(b"\x16\x03\x01")
+        with trio.fail_after(PATIENCE):
+            assert await stream.receive_some() == b""
 
 
 async def test_a_certificate_that_is_read_again_is_shown_to_new_clients(
