@@ -20,6 +20,7 @@ from tests.clients.conftest import INACTIVITY, start_program
 from tests.support.caller import Caller, eventually
 from tests.support.programs import Sdk, ServiceProgram
 from tests.support.server import OurServer
+from tests.support.sql_bed import query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -183,6 +184,10 @@ def test_a_request_its_invocation_attempts_and_child_calls_are_one_tree(
     for invocation in (parent, child):
         assert [s for s in spans if s.name.startswith("attempt ") and s.parent == invocation.id]
     assert "blue" in collector.headers
+    if not is_classic(server):  # which keeps nothing of what has ended
+        rows = query(server, f"SELECT id FROM sys_invocation WHERE trace_id = '{trace}'")
+        ids = {str(each.attributes["restate.invocation.id"]) for each in (parent, child)}
+        assert {row["id"] for row in rows} == ids
 
 
 def test_a_trace_that_is_not_sampled_is_passed_on_but_not_recorded(

@@ -204,6 +204,10 @@ def pinned_deployment(record: InvocationRecord) -> str | None:
     return None if record.pin is None else record.pin.deployment_id
 
 
+def trace_id(record: InvocationRecord) -> str | None:
+    return None if record.trace is None else record.trace.trace_id.hex()
+
+
 RECORD_COLUMNS: Mapping[str, Getter] = {
     "completion_result": lambda record: completion_result(record.outcome),
     "completion_failure": _completion_failure,
@@ -223,6 +227,7 @@ RECORD_COLUMNS: Mapping[str, Getter] = {
     "pinned_service_protocol_version": lambda record: (
         None if record.pin is None else record.pin.protocol_version
     ),
+    "trace_id": trace_id,
     "journal_size": journal_size,
     "journal_commands_size": lambda record: record.commands if _active(record) else None,
     "created_at": lambda record: record.created_ms,
@@ -247,6 +252,7 @@ CLASSIC_RECORD_COLUMNS: Mapping[str, Getter] = {
     "invoked_by_service": caller_service,
     "invoked_by_id": caller_id,
     "pinned_deployment_id": pinned_deployment,
+    "trace_id": trace_id,
     "journal_size": journal_size,
     "created_at": lambda record: record.created_ms,
     "modified_at": lambda record: record.modified_ms,
