@@ -5,8 +5,9 @@
     .venv/bin/python scripts/bench.py --only ours --reuse    ours now, the official figures from the last run
     .venv/bin/python scripts/bench.py --parts load --sdk python --clients 64
     .venv/bin/python scripts/bench.py sql               queries over a million retained invocations
+    .venv/bin/python scripts/bench.py ingress           port 8080 by itself, over each protocol
 
-Needs wrk (Debian package), Node for the TypeScript services and the official server. Nothing else should run on
+Needs wrk and h2load (Debian packages), Node for the TypeScript services and the official server. Nothing else should run on
 the machine. Figures are kept in .cache/bench/*.json; the table is printed and written to --output.
 """
 
@@ -25,6 +26,7 @@ import attrs
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import bench_ingress  # noqa: E402
 import bench_sql  # noqa: E402
 from bench_measure import PARTS, Plan, measure  # noqa: E402
 from bench_report import table  # noqa: E402
@@ -38,6 +40,9 @@ _STORE = ROOT / ".cache" / "bench"
 def main() -> None:
     if sys.argv[1:2] == ["sql"]:
         bench_sql.main(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["ingress"]:
+        bench_ingress.main(sys.argv[2:])
         return
     options = _options()
     plan = _plan(options)
