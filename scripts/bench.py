@@ -7,8 +7,8 @@
     .venv/bin/python scripts/bench.py sql               queries over a million retained invocations
     .venv/bin/python scripts/bench.py ingress           port 8080 by itself, over each protocol
 
-Needs wrk and h2load (Debian packages), Node for the TypeScript services and the official server. Nothing else should run on
-the machine. Figures are kept in .cache/bench/*.json; the table is printed and written to --output.
+Needs wrk and h2load (Debian's nghttp2-client), Node for the TypeScript services and the official server. Nothing else
+should run on the machine. Figures are kept in .cache/bench/*.json; the table is printed and written to --output.
 """
 
 from __future__ import annotations

@@ -124,6 +124,7 @@ class AtOnce:
         self, callee: Callee, body: bytes, headers: tuple[tuple[str, str], ...], **_: object
     ) -> IngressReply:
         await trio.lowlevel.checkpoint()
+        assert callee.target is not None
         outcome = self._classic if callee.target.generation is Generation.CLASSIC else self._modern
         return IngressReply(1, callee.invocation, callee.target, outcome, None)
 
