@@ -55,8 +55,10 @@ def _values(column: pa.Array) -> list[Any]:
     if kinds.is_timestamp(kind):
         return _timestamps(column)
     if kinds.is_duration(kind):
-        per_second = _UNITS[kind.unit]
-        return [_each(value, lambda raw: duration_text(raw, per_second)) for value in _integers(column)]
+        # Retentions are the same few in every row.
+        per_second, values = _UNITS[kind.unit], _integers(column)
+        texts = {value: _each(value, lambda raw: duration_text(raw, per_second)) for value in set(values)}
+        return [texts[value] for value in values]
     convert = _converter(kind)
     values: list[Any] = column.to_pylist()
     return values if convert is None else [_each(value, convert) for value in values]
