@@ -13,7 +13,7 @@ TEXTS = ROOT / "protos"
 PACKAGE = "restate/runtime/pb"
 BASES = "restate/runtime/grpc_server/bases"
 CALL = "restate.runtime.grpc_server.call"
-SERVED = ("health", "reflection", "services")
+SERVED = ("cluster_controller", "health", "node_ctrl", "reflection", "services", "worker")
 """Files whose services the server offers: grpclib's plugin makes bases of them."""
 
 

@@ -1,9 +1,10 @@
 """The server: builds the parts, starts them in order, drains them in reverse (design §3).
 
     storage nursery        committer; RocksDB is closed after it
-      engine nursery       partition loop, timers, connections to deployments
-        work nursery       one task per client connection, one per running attempt
-          accept           node-ctrl, ingress, admin, postgres
+      node nursery         node-ctrl and its connections: the port answers from the start to the end
+        engine nursery     partition loop, timers, connections to deployments
+          work nursery     one task per client connection, one per running attempt
+            accept         ingress, admin, postgres
 
 A signal ends it from the inside: no new connections and requests, attempts are asked to suspend, clients whose
 invocation does not run any more are told to come back, and what takes too long is cut. Nothing is lost by a cut: what
@@ -34,8 +35,10 @@ from restate.runtime.invoker.task import AttemptTask
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import Status
 from restate.runtime.net.client import Client
-from restate.runtime.net.listener import Drain, serve
+from restate.runtime.net.http import Handler
+from restate.runtime.net.listener import Drain, Listener, serve
 from restate.runtime.node.control import NodeControl
+from restate.runtime.node.node import Node
 from restate.runtime.partition.actions import Performer
 from restate.runtime.partition.handle import Partition
 from restate.runtime.partition.processor import Processor
@@ -50,6 +53,7 @@ from restate.runtime.storage.api import StorageError, Store
 from restate.runtime.storage.commit import Committer
 from restate.runtime.storage.rocksdb import RocksStore
 from restate.runtime.tables.api import Tables
+from restate.runtime.telemetry.metrics import Metrics
 from restate.runtime.wiring import (
     client_limits,
     client_proxy,
@@ -70,6 +74,8 @@ _ATTEMPTS_SHARE = 1 / 6
 """Of the grace period: for attempts that do not suspend when asked, because they are busy or hang."""
 _CLIENTS_SHARE = 1 / 20
 """Of the grace period: for clients to take their answers, once no new ones can come."""
+_LAST_LOOK_S = 0.2
+"""For requests to node-ctrl that are in progress at the very end."""
 _SPANS_S = 2.0
 """For the last spans to reach the collector."""
 _LOOK_AGAIN_S = 0.05
@@ -137,6 +143,7 @@ class _Server:
         self._security.warn_of_open_doors(config)
         self._tracer, self._send_spans = tracer(config)
         self._postgres = postgres_options(config, self._security.tls.get("postgres"))
+        self._metrics = Metrics()
         self._partition = Partition(queue_limit=config.engine.queue_limit)
         self._stopping = trio.Event()
         self._admin_ended = trio.Event()
@@ -146,15 +153,22 @@ class _Server:
     async def run(self, signals: AsyncIterator[int]) -> None:
         async with trio.open_nursery() as storage:
             storage.start_soon(self._watch, signals)
-            async with trio.open_nursery() as engine:
-                async with trio.open_nursery() as work:
-                    supervisor = await self._start_engine(storage, engine, work)
-                    drain = Drain()
-                    await self._start_ports(engine, work, drain)
-                    await self._stopping.wait()
-                    await self._drain(supervisor, drain)
-                    work.cancel_scope.cancel()
-                engine.cancel_scope.cancel()
+            async with trio.open_nursery() as node:
+                node_drain = Drain()
+                await self._start_node_ctrl(node, node_drain)
+                async with trio.open_nursery() as engine:
+                    async with trio.open_nursery() as work:
+                        supervisor = await self._start_engine(storage, engine, work)
+                        drain = Drain()
+                        await self._start_ports(engine, work, drain)
+                        await self._stopping.wait()
+                        await self._drain(supervisor, drain)
+                        work.cancel_scope.cancel()
+                    engine.cancel_scope.cancel()
+                node_drain.start()
+                with trio.move_on_after(_LAST_LOOK_S):
+                    await node_drain.finished.wait()
+                node.cancel_scope.cancel()
             storage.cancel_scope.cancel()
         # A collector that is down must not hold up the end.
         with trio.move_on_after(_SPANS_S):
@@ -238,8 +252,40 @@ class _Server:
         engine.start_soon(timers.run)
         return supervisor
 
+    async def _start_node_ctrl(self, nursery: trio.Nursery, drain: Drain) -> None:
+        control = NodeControl(
+            Node(self._partition, self._reader.counters.get("boot") + 1),
+            self._metrics,
+            self._security.gates["node_ctrl"],
+            request_size_limit=self._config.node_ctrl.request_size_limit,
+        )
+        await self._serve("node_ctrl", self._ports.node_ctrl, control, nursery, nursery, drain)
+
+    async def _serve(
+        self,
+        name: str,
+        listener: Listener,
+        handler: Handler,
+        accept: trio.Nursery,
+        work: trio.Nursery,
+        drain: Drain,
+    ) -> None:
+        """Serve one port by our own listener."""
+        tls = self._security.tls.get(name)
+        await accept.start(
+            partial(
+                serve,
+                listener,
+                handler,
+                limits=listener_limits(self._config),
+                name=name,
+                nursery=work,
+                drain=drain,
+                tls=None if tls is None else tls.context,
+            )
+        )
+
     async def _start_ports(self, engine: trio.Nursery, work: trio.Nursery, drain: Drain) -> None:
-        limits = listener_limits(self._config)
         gates = self._security.gates
         ingress = Ingress(
             self._partition,
@@ -250,26 +296,9 @@ class _Server:
             gates["ingress"],
             self._tracer,
         )
-        control = NodeControl(self._partition, gates["node_ctrl"])
-        for name, listener, handler in (
-            ("node_ctrl", self._ports.node_ctrl, control),
-            ("ingress", self._ports.ingress, ingress),
-        ):
-            tls = self._security.tls.get(name)
-            await engine.start(
-                partial(
-                    serve,
-                    listener,
-                    handler,
-                    limits=limits,
-                    name=name,
-                    nursery=work,
-                    drain=drain,
-                    tls=None if tls is None else tls.context,
-                )
-            )
+        await self._serve("ingress", self._ports.ingress, ingress, engine, work, drain)
         engine.start_soon(PostgresPort(self._ports.postgres, self._queries, self._postgres).run, drain)
-        self._partition.ready.set()
+        self._partition.serve()
         self._ports_file.write(self._ports)
         self._manager.ready(self._status())
         engine.start_soon(self._manager.watch)

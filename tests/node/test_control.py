@@ -1,4 +1,4 @@
-"""What the node-ctrl port answers."""
+"""What the node-ctrl port answers over HTTP."""
 
 import json
 
@@ -7,7 +7,11 @@ import pytest
 from restate.runtime.net.access import Gate
 from restate.runtime.net.http import Headers, Request, Response
 from restate.runtime.node.control import NodeControl
+from restate.runtime.node.node import Node, Status
 from restate.runtime.partition.handle import Partition
+from restate.runtime.telemetry.metrics import Metrics
+
+OPEN = Gate()
 
 
 class Answer(Response):
@@ -29,12 +33,26 @@ class Answer(Response):
         raise AssertionError("expected one whole answer")
 
 
-async def ask(target: bytes, *, method: str = "GET", ready: bool = True) -> Answer:
+def node(status: Status = Status.ALIVE) -> Node:
     partition = Partition(queue_limit=1)
-    if ready:
-        partition.ready.set()
+    if status is not Status.STARTING_UP:
+        partition.serve()
+    if status is Status.SHUTTING_DOWN:
+        partition.refuse()
+    return Node(partition, generation=3)
+
+
+async def ask(
+    target: bytes,
+    *headers: tuple[bytes, bytes],
+    method: str = "GET",
+    status: Status = Status.ALIVE,
+    gate: Gate = OPEN,
+    metrics: Metrics | None = None,
+) -> Answer:
+    control = NodeControl(node(status), metrics or Metrics(), gate, request_size_limit=1000)
     answer = Answer()
-    await NodeControl(partition, Gate())(Request(method, target, [], "1.1", ("127.0.0.1", 1)), answer)
+    await control(Request(method, target, list(headers), "1.1", ("127.0.0.1", 1)), answer)
     return answer
 
 
@@ -46,11 +64,14 @@ async def test_a_ready_server_says_so(target: bytes, method: str) -> None:
     assert json.loads(answer.body) == {"message": "ok"}
 
 
-async def test_a_server_that_starts_is_alive_but_not_ready() -> None:
-    assert (await ask(b"/health", ready=False)).status == 200
-    answer = await ask(b"/ready", ready=False)
+@pytest.mark.parametrize(
+    ("status", "words"), [(Status.STARTING_UP, "is starting"), (Status.SHUTTING_DOWN, "is shutting down")]
+)
+async def test_a_server_that_starts_or_stops_is_alive_but_not_ready(status: Status, words: str) -> None:
+    assert (await ask(b"/health", status=status)).status == 200
+    answer = await ask(b"/ready", status=status)
     assert answer.status == 503
-    assert "starting" in json.loads(answer.body)["message"]
+    assert words in json.loads(answer.body)["message"]
 
 
 async def test_another_method_is_told_which_to_use() -> None:
@@ -64,3 +85,37 @@ async def test_other_paths_are_told_what_there_is(target: bytes) -> None:
     answer = await ask(target)
     assert answer.status == 404
     assert "/health" in json.loads(answer.body)["message"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type", "last"),
+    [
+        ([], b"text/plain; version=0.0.4; charset=utf-8", b"\n"),
+        ([(b"accept", b"*/*")], b"text/plain; version=0.0.4; charset=utf-8", b"\n"),
+        (
+            [(b"accept", b"application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5")],
+            b"application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
+            b"\n# EOF\n",
+        ),
+    ],
+)
+async def test_metrics_come_in_the_form_that_is_asked_for(
+    accept: Headers, content_type: bytes, last: bytes
+) -> None:
+    metrics = Metrics()
+    metrics.invoker.enqueued.value += 3
+    answer = await ask(b"/metrics", *accept, metrics=metrics)
+    assert answer.status == 200
+    assert answer.headers[b"content-type"] == content_type
+    assert b"\nrestate_invoker_enqueue_total 3.0\n" in answer.body
+    assert b"\nprocess_resident_memory_bytes " in answer.body
+    assert answer.body.endswith(last)
+
+
+@pytest.mark.parametrize("target", [b"/health", b"/ready", b"/metrics", b"/", b"/x/y"])
+async def test_a_port_with_tokens_refuses_those_without(target: bytes) -> None:
+    gate = Gate(["secret"])
+    answer = await ask(target, gate=gate)
+    assert answer.status == 401
+    assert answer.headers[b"www-authenticate"] == b'Bearer realm="restate"'
+    assert (await ask(target, (b"authorization", b"Bearer secret"), gate=gate)).status in (200, 404)

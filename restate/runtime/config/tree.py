@@ -48,6 +48,8 @@ class NodeCtrl:
     """Certificate chain (PEM). With it the port speaks TLS only; None: it speaks plain HTTP."""
     tls_key_file: Path | None = None
     """The private key (PEM) of the certificate, if it is not in the same file."""
+    request_size_limit: Size = 64 << 10
+    """Largest message of gRPC that the port takes."""
 
 
 @attrs.frozen

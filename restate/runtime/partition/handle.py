@@ -96,7 +96,7 @@ class Partition:
         self.schema = Registry.EMPTY
         self.ready = trio.Event()
         self.changed = trio.Event()
-        """Set, and replaced by a new one, whenever `schema` or `refusing` has changed. Take it before you look."""
+        """Set, and replaced by a new one, whenever `schema`, `ready` or `refusing` has changed. Take it before you look."""
         self.refusing = False
         """The server stops: clients are not served any more."""
         self.outbox_waits = False
@@ -115,6 +115,11 @@ class Partition:
         """
         self.schema = schema
         self._request_ids = itertools.count((boots << 40) + 1)
+
+    def serve(self) -> None:
+        """Requests that wait for the start go on."""
+        self.ready.set()
+        self._tell_of_change()
 
     # -- proposing -----------------------------------------------------------------------------------------------
 
