@@ -15,11 +15,14 @@ from restate.runtime.model.target import Generation, HandlerType, ServiceType
 from restate.runtime.query.errors import QueryError
 from restate.runtime.schema.deployment import Deployment, Handler, Service
 from restate.runtime.schema.rows import deployment_row
+from restate.runtime.schema.rule import Rule
+from restate.runtime.schema.stored import RULES
 from tests.query.workers import Bed, bed, invocation_id, record
 
 pytestmark = pytest.mark.slow
 
 DP = "dp_10000000000000000000001"
+OTHER_DP = "dp_10000000000000000000002"
 ONE, TWO = (invocation_id(number, "k") for number in range(2))
 ID = format_invocation_id(ONE)
 LISTED = "status != 'completed'"
@@ -114,7 +117,7 @@ MODERN: dict[str, tuple[str, int]] = {
     ),
     "rules": (
         "SELECT pattern, concurrency, description, disabled, version, last_modified FROM sys_rules ORDER BY pattern",
-        0,
+        1,
     ),
     "vqueues": (
         "SELECT id, is_active, queue_is_paused, service_name, scope, limit_key, lock_name, created_at,"
@@ -174,7 +177,7 @@ CLASSIC: dict[str, tuple[str, int]] = {
     ),
     "state": ("select key, value_utf8 from state where service = 'Cart' and service_key = 'k'", 1),
     "services": ("select name, instance_type, public from sys_service where instance_type = 'keyed'", 1),
-    "deployments": ("select id, ty, endpoint, created_at from sys_deployment", 1),
+    "deployments": ("select id, ty, endpoint, created_at from sys_deployment", 2),
     "tables": ("show tables", 27),
 }
 
@@ -204,9 +207,17 @@ async def _fill(server: Bed) -> None:
         1_795_000_000_000,
         (service,),
     )
-    row_key, value = deployment_row(deployment)
-    assert value is not None
-    server.tables.schema.put(row_key, value)
+    function = msgspec.structs.replace(
+        deployment, id=DeploymentId(OTHER_DP), uri="", arn="arn:aws:lambda:eu:1:function:f:1", services=()
+    )
+    rule = Rule("scope/*", 5, "few", False, 3, 1_795_000_000_000)
+    for row_key, value in (
+        deployment_row(deployment),
+        deployment_row(function),
+        RULES.row(rule.pattern, rule),
+    ):
+        assert value is not None
+        server.tables.schema.put(row_key, value)
     server.write()
 
 
@@ -246,6 +257,18 @@ def test_what_the_classic_generation_asks(
     rows = answers[sql]
     assert isinstance(rows, list), rows
     assert len(rows) == count
+
+
+def test_the_schema_is_told_as_it_is_stored(answers: dict[str, list[dict[str, Any]] | QueryError]) -> None:
+    created = {"created_at": "2026-11-18T11:06:40Z"}
+    assert answers[CLASSIC["deployments"][0]] == [
+        {"id": DP, "ty": "http", "endpoint": "http://x/"} | created,
+        {"id": OTHER_DP, "ty": "lambda", "endpoint": "arn:aws:lambda:eu:1:function:f:1"} | created,
+    ]
+    assert answers[MODERN["rules"][0]] == [
+        {"pattern": "scope/*", "concurrency": 5, "description": "few", "disabled": False, "version": 3}
+        | {"last_modified": "2026-11-18T11:06:40Z"}
+    ]
 
 
 def test_what_is_counted_is_right(answers: dict[str, list[dict[str, Any]] | QueryError]) -> None:

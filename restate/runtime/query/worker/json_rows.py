@@ -56,9 +56,9 @@ def _values(column: pa.Array) -> list[Any]:
         return _timestamps(column)
     if kinds.is_duration(kind):
         # Retentions are the same few in every row.
-        per_second, values = _UNITS[kind.unit], _integers(column)
-        texts = {value: _each(value, lambda raw: duration_text(raw, per_second)) for value in set(values)}
-        return [texts[value] for value in values]
+        per_second, numbers = _UNITS[kind.unit], _integers(column)
+        texts = {number: _each(number, lambda raw: duration_text(raw, per_second)) for number in set(numbers)}
+        return [texts[number] for number in numbers]
     convert = _converter(kind)
     values: list[Any] = column.to_pylist()
     return values if convert is None else [_each(value, convert) for value in values]
