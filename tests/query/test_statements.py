@@ -1,6 +1,11 @@
 """What is done to the text of a statement, and what is read out of it and out of errors about it."""
 
+import contextlib
+
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from restate.runtime.query import frames
 from restate.runtime.query.errors import QueryError
@@ -97,3 +102,29 @@ def test_frames_arrive_however_they_are_cut(step: int) -> None:
         reader.feed(data[start : start + step])
         found += list(reader.frames())
     assert found == [*MESSAGES, rows]
+
+
+PIECES = st.sampled_from(
+    ["->", "->>", " ", "a", "'b'", "'", '"', "(", ")", ".", "$1", "--", "/*", "1", ",", "\n", "$x$"]
+)
+
+
+@given(st.lists(PIECES, max_size=40).map("".join))
+def test_any_text_can_be_looked_at_for_arrows(sql: str) -> None:
+    assert rewrite(sql) == sql or "->" in sql
+    placed = fault(ValueError("No field named a.b. Did you mean 'x'?"), sql, BY_NAME).position
+    assert placed is None or 1 <= placed <= len(sql)
+
+
+def test_a_text_of_arrows_alone_is_left_to_the_parser() -> None:
+    sql = "select a" + " -> 'k'" * 100_000
+    assert rewrite(sql) == sql
+
+
+@given(st.binary(max_size=200), st.integers(1, 50))
+def test_frames_of_others_are_refused_or_awaited(data: bytes, step: int) -> None:
+    reader = frames.FrameReader()
+    with contextlib.suppress(msgspec.MsgspecError):
+        for start in range(0, len(data), step):
+            reader.feed(data[start : start + step])
+            list(reader.frames())

@@ -1,1 +1,1 @@
-"""Port 9071: SQL over the Postgres wire protocol."""
+"""SQL over everything stored: workers that run it (`pool`, `worker`), and port 9071, the Postgres wire protocol."""

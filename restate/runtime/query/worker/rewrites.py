@@ -14,13 +14,16 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
+_MOST_ARROWS = 100
+"""Each is looked for from the start; nobody writes more."""
+
 Token = tuple[str, str]
 """Kind and text."""
 
 
 def rewrite(sql: str) -> str:
     """Raises nothing: what cannot be rewritten is left for the parser to refuse."""
-    if "->" not in sql:
+    if not 0 < sql.count("->") <= _MOST_ARROWS:
         return sql
     tokens: list[Token] = [(match.lastgroup or "other", match.group()) for match in _TOKEN.finditer(sql)]
     while (place := _first_arrow(tokens)) is not None:
