@@ -1,20 +1,26 @@
 """What the catalog says beyond the captured statements: sessions, limits, fallbacks, errors, both formats."""
 
+import contextlib
+import re
 import struct
 from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from restate.runtime.query.errors import QueryError
 from restate.runtime.query.worker import oids
 from restate.runtime.query.worker.catalog.engine import Catalog
 from restate.runtime.query.worker.catalog.session import CatalogSession
 from restate.runtime.query.worker.parameters import decode
-from tests.query.test_catalog_statements import TABLES
+from tests.query.test_catalog_statements import STATEMENTS, TABLES
 from tests.query.test_postgres_rows import rows_of
 
 SESSION = CatalogSession("ada", "Europe/Berlin", {"application_name": "psql", "search_path": "public"})
+SHORT = [case for case in STATEMENTS if len(case["sql"]) < 800]
+WORDS = sorted({word for case in SHORT for word in re.findall(r"\w+|[^\w\s]", case["sql"])})
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +185,27 @@ def test_a_bad_statement_has_its_sqlstate(
 ) -> None:
     error = refused(catalog, sql)
     assert (error.sqlstate, error.position) == (sqlstate, position)
+
+
+def test_a_select_list_may_be_empty(catalog: Catalog) -> None:
+    result = catalog.run("SELECT FROM pg_namespace", [], SESSION)
+    assert rows_of(result.encode([])) == [[], [], []]
+
+
+@given(st.data())
+def test_a_changed_statement_has_an_answer_or_a_query_error(catalog: Catalog, data: st.DataObject) -> None:
+    case = data.draw(st.sampled_from(SHORT))
+    words = re.findall(r"'[^']*'|\w+|\s+|[^\w\s]", case["sql"])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(words) - 1))
+        words[at : at + data.draw(st.integers(0, 2))] = data.draw(
+            st.lists(st.sampled_from(WORDS), max_size=2)
+        )
+        words = words or ["x"]
+    parameters = case.get("parameters", [])
+    with contextlib.suppress(QueryError):
+        result = catalog.run(" ".join(words), parameters, SESSION)
+        result.encode([True] * len(result.columns))
 
 
 def test_binary_values_are_postgres_s(catalog: Catalog) -> None:

@@ -393,9 +393,8 @@ class ExpressionParser(TokenReader, abc.ABC):
             name = _TWO_WORD_TYPES[pair]
         elif token.kind is Kind.WORD and name == "char":
             name = "bpchar"
-        if self.take("("):
-            while not self.take(")"):
-                self.next()
+        if self.sees("("):
+            self.in_parentheses(lambda: self.listed(self.expression))
         if self.take("with", "time", "zone"):
             name += "tz"
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from typing import assert_never
 
-from restate.runtime.query.errors import NOT_SUPPORTED, UNDEFINED_FUNCTION, QueryError
+from restate.runtime.query.errors import NOT_SUPPORTED, SYNTAX_ERROR, UNDEFINED_FUNCTION, QueryError
 from restate.runtime.query.worker import oids
 from restate.runtime.query.worker.catalog import syntax as s
 from restate.runtime.query.worker.catalog.aggregates import AGGREGATES
@@ -208,6 +208,8 @@ class Expressions(abc.ABC):
     def _array(self, content: tuple[s.Expression, ...] | s.Select, scope: Scope) -> Typed:
         if isinstance(content, s.Select):
             sql, columns = self.select(content, scope, ("item",))
+            if len(columns) != 1:
+                raise QueryError("a subquery in ARRAY(...) gives one column", SYNTAX_ERROR)
             oid = oids.ARRAYS.get(columns[0].oid, oids.ARRAYS[oids.TEXT])
             return Typed(f"ifnull((SELECT f_array_agg('', item) FROM ({sql})), '{{}}')", oid)
         items = [self.expression(item, scope) for item in content]
@@ -258,6 +260,8 @@ class Expressions(abc.ABC):
 
     def _aggregate(self, node: s.Call, arguments: list[Typed], scope: Scope) -> Typed:
         oid = AGGREGATES[node.name][1]
+        if not arguments:
+            raise QueryError(f"function {node.name}() does not exist", UNDEFINED_FUNCTION)
         if oid is None:
             oid = oids.ARRAYS.get(arguments[0].oid, oids.ARRAYS[oids.TEXT])
         flags = ("d" if node.distinct else "") + "".join("z" if key.descending else "a" for key in node.order)
@@ -288,6 +292,8 @@ class Expressions(abc.ABC):
             return None
         arguments = [self.expression(argument, scope) for argument in node.arguments]
         listed = ", ".join(argument.sql for argument in arguments)
+        if not arguments:
+            raise QueryError(f"function {node.name}() does not exist", UNDEFINED_FUNCTION)
         if node.name == "unnest":
             element = {22: oids.INT2, 30: oids.OID}.get(
                 arguments[0].oid, oids.ELEMENTS.get(arguments[0].oid, oids.TEXT)
