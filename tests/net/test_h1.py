@@ -27,6 +27,20 @@ async def test_answers_and_keeps_the_connection() -> None:
             assert b"connection" not in answer.headers
 
 
+async def test_an_idle_connection_keeps_no_body() -> None:
+    served: list[Request] = []
+
+    async def handler(request: Request, response: Response) -> None:
+        served.append(request)
+        await response.send(200, [], await request.body(1_000))
+
+    async with running(handler) as server, await server.connect_h1() as peer:
+        answer = await peer.ask(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody")
+        assert answer.body == b"body"
+        await trio.testing.wait_all_tasks_blocked()
+        assert not served[0].complete_body
+
+
 async def test_one_answer_is_one_write() -> None:
     async with running() as server, await server.connect() as stream:
         await stream.send_all(GET)

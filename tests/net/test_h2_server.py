@@ -22,6 +22,19 @@ async def test_answers_requests_on_one_connection() -> None:
             assert answer.headers[b"content-length"] == b"%d" % len(body)
 
 
+async def test_an_idle_connection_keeps_no_body() -> None:
+    served: list[Request] = []
+
+    async def handler(request: Request, response: Response) -> None:
+        served.append(request)
+        await response.send(200, [], await request.body(1_000))
+
+    async with running(handler) as server, await server.connect_h2() as peer:
+        assert (await peer.exchange(b"POST", b"/", b"body")).body == b"body"
+        await trio.testing.wait_all_tasks_blocked()
+        assert not served[0].complete_body
+
+
 async def test_announces_its_limits() -> None:
     limits = Limits(max_concurrent_streams=7, initial_window_bytes=100_000, header_block_bytes=5_000)
     async with running(echo, limits) as server, await server.connect_h2() as peer:

@@ -80,8 +80,12 @@ class H1Connection:
         while True:
             turn = 0
             while parser.ready:
-                if not await self._exchange(parser.ready.popleft()):
-                    return
+                request = parser.ready.popleft()
+                try:
+                    if not await self._exchange(request):
+                        return
+                finally:
+                    request.release()
                 turn += 1
                 if turn % PIPELINE_TURN == 0:
                     await trio.lowlevel.checkpoint()

@@ -170,6 +170,7 @@ class H2Connection:
         unread = sum(map(len, stream.request.pending))
         if unread:
             self.acknowledge(stream.id, unread)
+        stream.request.release()
         if not stream.lost:
             if not stream.response.finished:
                 self._reset(stream.id, _ErrorCodes.INTERNAL_ERROR)

@@ -102,6 +102,11 @@ class Request:
             self._whole = self.pending[0] if self.pending else b""
         return self._whole
 
+    def release(self) -> None:
+        """Let go of the body once the request is answered: the connection may keep the request for long after that."""
+        self.pending.clear()
+        self._whole = None
+
     async def _collect(self, limit: int) -> bytes:
         parts = []
         size = 0
