@@ -19,6 +19,7 @@ from restate.runtime.model.trace import TraceContext
 from restate.runtime.net.http import Headers, Request, Response
 from restate.runtime.schema.options import DEFAULTS
 from restate.runtime.schema.registry import Registry
+from restate.runtime.telemetry.metrics import IngressMetrics
 from tests.support.clock import EPOCH_MS, CountingIds
 
 AN_ID = InvocationId(bytes(range(24)))
@@ -160,7 +161,15 @@ class Port:
     def __init__(self, schema: Registry, **config: Any) -> None:
         self.partition = FakePartition(schema)
         settings = IngressConfig(**config)
-        self.ingress = Ingress(self.partition, settings, StandingClock(), CountingIds(), DEFAULTS)  # type: ignore[arg-type]
+        self.metrics = IngressMetrics()
+        self.ingress = Ingress(
+            self.partition,  # type: ignore[arg-type]
+            settings,
+            StandingClock(),
+            CountingIds(),
+            DEFAULTS,
+            metrics=self.metrics,
+        )
 
     async def ask(
         self,

@@ -8,6 +8,7 @@ from restate.runtime.grpc_server.reflection import reflection_methods
 from restate.runtime.ingress.builtin import AwakeablesService, IngressService
 from restate.runtime.ingress.calls import Calls, find_target, method_not_found
 from restate.runtime.ingress.classic import ClassicMethods
+from restate.runtime.ingress.measures import CALL, SEND, measured
 from restate.runtime.ingress.synthesized import ModernMethods
 from restate.runtime.model.clock import Clock
 from restate.runtime.partition.handle import Partition
@@ -16,6 +17,7 @@ from restate.runtime.rpc.transcode import JsonOptions
 from restate.runtime.schema.registry import Registry
 from restate.runtime.schema.symbols import SymbolIndex
 from restate.runtime.schema.symbols_public import is_visible
+from restate.runtime.telemetry.metrics import IngressMetrics
 
 log = logging.getLogger("restate.ingress")
 
@@ -25,15 +27,29 @@ _Status = HealthCheckResponse.ServingStatus
 class Methods:
     """Finds methods as of the registry that the partition shows."""
 
-    def __init__(self, partition: Partition, calls: Calls, clock: Clock, json_options: JsonOptions) -> None:
+    def __init__(
+        self,
+        partition: Partition,
+        calls: Calls,
+        clock: Clock,
+        json_options: JsonOptions,
+        metrics: IngressMetrics,
+    ) -> None:
         self._partition = partition
+        self._metrics = metrics
         self._classic = ClassicMethods(partition, calls, clock)
         self._modern = ModernMethods(partition, calls)
         self._own = {
             (method.service, method.name): method
             for method in (
-                *methods_of(IngressService(partition, calls, json_options)).values(),
-                *methods_of(AwakeablesService(partition)).values(),
+                *(
+                    measured(method, metrics, SEND)
+                    for method in methods_of(IngressService(partition, calls, json_options)).values()
+                ),
+                *(
+                    measured(method, metrics, CALL)
+                    for method in methods_of(AwakeablesService(partition)).values()
+                ),
                 *methods_of(
                     Health(self._status, lambda: partition.changed, lambda: partition.refusing)
                 ).values(),
@@ -69,8 +85,10 @@ class Methods:
         service, handler = find_target(schema, service_name, name)
         messages = schema.classic_method(service.name, handler.name)
         if messages is None:
-            return self._modern.method(service, handler)
-        return self._classic.method(service, handler, messages)
+            found = self._modern.method(service, handler)
+        else:
+            found = self._classic.method(service, handler, messages)
+        return measured(found, self._metrics, CALL)
 
     def _status(self, service: str) -> HealthCheckResponse.ServingStatus | None:
         if not service or self.has(service):

@@ -8,6 +8,7 @@ from restate.runtime.ingress.bodies import check_input
 from restate.runtime.ingress.calls import modern_idempotency_key
 from restate.runtime.ingress.errors import IngressError, check_method, service_not_found
 from restate.runtime.ingress.headers import LAST_MS, cors, execution_time_text, forwarded, header_text
+from restate.runtime.ingress.measures import CALL, INVOCATION_ERROR, SEND, Measured
 from restate.runtime.ingress.operations import Operations
 from restate.runtime.ingress.paths import Path, ServicePath, split_handler
 from restate.runtime.ingress.queries import bad_delay, delay_ms, parameter
@@ -15,6 +16,7 @@ from restate.runtime.ingress.scopes import refuse_limit_key, refuse_scope
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import format_invocation_id
 from restate.runtime.model.journal import Callee
+from restate.runtime.model.result import Failure
 from restate.runtime.model.target import Generation
 from restate.runtime.model.trace import TraceContext
 from restate.runtime.net.http import Request, Response
@@ -22,6 +24,7 @@ from restate.runtime.partition.handle import Partition
 from restate.runtime.schema.addressing import address
 from restate.runtime.schema.deployment import Handler, Service
 from restate.runtime.schema.options import Defaults
+from restate.runtime.telemetry.metrics import IngressMetrics
 from restate.runtime.telemetry.tracing import Tracer, context_in
 
 
@@ -47,8 +50,10 @@ class ModernIngress:
         ids: IdSource,
         defaults: Defaults,
         tracer: Tracer,
+        metrics: IngressMetrics,
     ) -> None:
         self._tracer = tracer
+        self._metrics = metrics
         self._partition = partition
         self._size_limit = config.request_size_limit
         self._clock = clock
@@ -60,14 +65,16 @@ class ModernIngress:
     async def serve(self, path: Path, query: str, request: Request, response: Response) -> None:
         """Answer one request. Raises IngressError, Overloaded, ShuttingDown, BodyTooLarge."""
         if isinstance(path, ServicePath):
-            status, headers, body = await self._invoke(path, query, request)
+            route = self._route(path)
+            kind = SEND if route.send else CALL
+            with Measured(self._metrics, route.service.name, route.handler.name, kind) as measured:
+                status, headers, body = await self._invoke(route, query, request, measured)
         else:
             status, headers, body = await self._operations.serve(path, request)
         await response.send(status, headers + cors(request), body)
 
-    async def _invoke(self, path: ServicePath, query: str, request: Request) -> Answer:
+    async def _invoke(self, route: Route, query: str, request: Request, measured: Measured) -> Answer:
         """The checks come in the order of ingress.md §3.2: of several faults, clients are told the same one."""
-        route = self._route(path)
         idempotency_key = modern_idempotency_key(request, route.handler)
         if route.scope is not None:
             raise refuse_scope(route.scope)
@@ -99,6 +106,8 @@ class ModernIngress:
             if route.send:
                 return await self._send(callee, body, headers, delay, trace)
             reply = await self._partition.call(callee, body, headers, trace=trace)
+        if isinstance(reply.outcome, Failure):
+            measured.status = INVOCATION_ERROR
         return outcome_answer(reply, self._partition.schema, self._json)
 
     async def _send(

@@ -34,6 +34,10 @@ _CODES = {
 }
 
 
+class InvocationFailed(RpcError):
+    """The outcome of the invocation is a failure; the ingress has done its part."""
+
+
 def modern_code(number: int) -> Code:
     """The status an RPC caller sees for a failure code of a modern invocation."""
     found = _CODES.get(number)
@@ -54,7 +58,8 @@ def classic_value(reply: IngressReply) -> bytes:
     assert outcome is not None
     if isinstance(outcome, Failure):
         generation = Generation.CLASSIC if reply.target is None else reply.target.generation
-        raise RpcError(outcome_code(convert(outcome.code, generation, Generation.CLASSIC)), outcome.message)
+        code = outcome_code(convert(outcome.code, generation, Generation.CLASSIC))
+        raise InvocationFailed(code, outcome.message)
     return outcome.value
 
 
@@ -73,7 +78,7 @@ def modern_response(reply: IngressReply, handler: Handler, headers: Headers) -> 
             (b"x-restate-error-source", b"invocation"),
             (b"x-restate-error-code", b"%d" % outcome.code),
         ]
-        raise RpcError(modern_code(outcome.code), outcome.message)
+        raise InvocationFailed(modern_code(outcome.code), outcome.message)
     if not outcome.value:
         return RpcResponse()
     content_type = handler.output.content_type

@@ -22,6 +22,7 @@ from restate.runtime.rpc.compression import too_large
 from restate.runtime.rpc.connect import is_proto_type, is_rpc_type, profile_of
 from restate.runtime.rpc.status import STRICT, Code, RpcError
 from restate.runtime.schema.options import Defaults
+from restate.runtime.telemetry.metrics import UNREAD, IngressMetrics
 from restate.runtime.telemetry.tracing import NO_TRACER, Tracer
 
 _CONTROL = ("restate", "openapi")
@@ -47,15 +48,17 @@ class Ingress:
         defaults: Defaults,
         gate: Gate | None = None,
         tracer: Tracer = NO_TRACER,
+        metrics: IngressMetrics = UNREAD.ingress,
     ) -> None:
         """gate: who may call; None: everybody."""
         self._gate = gate or Gate()
         self.permits = config.concurrency_limit
         self._partition = partition
         self._size_limit = config.request_size_limit
-        self._modern = ModernIngress(partition, config, clock, ids, defaults, tracer)
+        self._requests = metrics.requests
+        self._modern = ModernIngress(partition, config, clock, ids, defaults, tracer, metrics)
         options = json_options(config)
-        self._methods = Methods(partition, Calls(partition, ids, defaults, tracer), clock, options)
+        self._methods = Methods(partition, Calls(partition, ids, defaults, tracer), clock, options, metrics)
         self._rpc = RpcServer(
             self._methods.find,
             size_limit=self._size_limit,
@@ -92,9 +95,12 @@ class Ingress:
     async def _serve(self, path: str, query: str, request: Request, response: Response) -> None:
         if self.permits < 0:
             if not _speaks_rpc(query, request):
+                self._requests.add("rate-limited", "", "", "")
                 raise _overloaded()
+            self._requests.add("throttled", "", "", "")
             await self._rpc.refuse(overloaded(), query, request, response)
             return
+        self._requests.add("admitted", "", "", "")
         if not self._partition.ready.is_set():
             await self._partition.ready.wait()
         speech = self._speech(path, query, request)

@@ -135,6 +135,8 @@ class Drain:
     def __init__(self) -> None:
         self.started = False
         self.finished = trio.Event()  # started, and the last connection has ended
+        self.accepted = 0  # connections, since the process has started
+        self.ended = dict.fromkeys(("success", "closed", "server-error"), 0)  # connections, by reason
         self._accepting: set[trio.CancelScope] = set()
         self._clients: set[_Client] = set()
         self._left = trio.Event()  # a connection has ended
@@ -165,10 +167,12 @@ class Drain:
 
     def add(self, client: _Client) -> None:
         self._clients.add(client)
+        self.accepted += 1
         if self.started:
             client.begin_drain()
 
-    def remove(self, client: _Client) -> None:
+    def remove(self, client: _Client, reason: str) -> None:
+        self.ended[reason] += 1
         self._clients.remove(client)
         self._left.set()
         self._check()
@@ -248,15 +252,18 @@ async def serve_connection(
 
 
 async def _run_client(client: _Client, transport: Transport, drain: Drain) -> None:
+    reason = "closed"
     try:
         await client.run()
+        reason = "success"
     except* ConnectionClosed as gone:
         log.debug("connection of %s:%d ended: %s", *client.peer, gone.exceptions[0])
     except* Exception:
+        reason = "server-error"
         log.exception("connection of %s:%d crashed", *client.peer)
     finally:
         transport.close()
-        drain.remove(client)
+        drain.remove(client, reason)
 
 
 async def accept(listening: Socket, most: int) -> list[tuple[Socket, Peer]]:

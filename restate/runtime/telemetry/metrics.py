@@ -42,13 +42,16 @@ class IngressMetrics:
         )
         self.in_progress = Reading("restate_ingress_requests_in_progress", "Requests that hold a permit.")
         self.limit = Reading("restate_ingress_concurrency_limit", "The setting ingress.concurrency_limit.")
-        self.connections_created = Counter(
-            "restate_ingress_http_connection_created_total", "Connections that the ingress has accepted."
+        self.connections_created = Reading(
+            "restate_ingress_http_connection_created_total",
+            "Connections that the ingress has accepted.",
+            grows=True,
         )
-        self.connections_dropped = Counters(
+        self.connections_dropped = Reading(
             "restate_ingress_http_connection_dropped_total",
             "Connections of the ingress that have ended: success, closed (cut, or broken by the client), server-error.",
             ("status",),
+            grows=True,
         )
 
 
