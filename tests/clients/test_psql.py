@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import signal
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -166,32 +164,6 @@ def test_an_error_has_its_sqlstate_and_the_session_goes_on(sql_bed: SqlBed, sql:
     assert text.endswith("still here\n")
 
 
-def test_it_watches(sql_bed: SqlBed) -> None:
-    command = [environments.psql(), "-X", "-At"]
-    watching = subprocess.Popen(
-        command, env=sql_bed.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert watching.stdin
-    assert watching.stdout
-    try:
-        watching.stdin.write("select 'seen', count(*) > 0 from sys_invocation\n\\watch 0.1\n")
-        watching.stdin.flush()
-        seen = 0
-        while seen < 3:
-            line = watching.stdout.readline()
-            assert line, "psql ended"
-            seen += line == "seen|t\n"
-        watching.send_signal(signal.SIGINT)
-        watching.stdin.write("select 'goes on';\n")
-        watching.stdin.close()
-        assert watching.stdout.read().endswith("goes on\n")
-    finally:
-        watching.kill()
-        watching.wait()
-        watching.stdin.close()
-        watching.stdout.close()
-
-
 @pytest.fixture
 def terminal(sql_bed: SqlBed) -> Iterator[Terminal]:
     with Terminal([environments.psql(), "-X"], sql_bed.environment) as terminal:
@@ -215,6 +187,16 @@ def terminal(sql_bed: SqlBed) -> Iterator[Terminal]:
 def test_it_completes_names(terminal: Terminal, typed: str, shown: str) -> None:
     terminal.type(typed)
     terminal.sees(shown)
+
+
+def test_it_watches(terminal: Terminal) -> None:
+    terminal.type("select 'se' || 'en' as word, count(*) > 0 as found from sys_invocation \\watch 0.1\n")
+    for _ in range(3):
+        terminal.sees(r"every 0\.1s.*seen\s+\|\s+t\s")
+    terminal.type("\x03")
+    terminal.sees("restate=> ")
+    terminal.type("select 'goes ' || 'on';\n")
+    terminal.sees("goes on")
 
 
 def test_ctrl_c_cancels_and_the_session_goes_on(terminal: Terminal) -> None:
