@@ -90,6 +90,8 @@ class BodySource:
             return None
         self._taken = True
         body = await self._request.body(self._limit)
+        # The handler may take long, and what it makes of a long body is as long again.
+        self._request.release()
         return await unpacked(body, self._encoding, self._limit)
 
 

@@ -28,5 +28,6 @@ class ModernMethods:
     async def _serve(self, call: Call, service: Service, handler: Handler) -> None:
         message: RpcRequest = await call.recv_one()
         prepared = self._calls.modern(service, handler, message, call.request)
+        del message  # it may be long, and so may the wait
         reply = await outcome_of(self._partition, call, prepared)
         await call.send_message(modern_response(reply, handler, call.initial_metadata))
