@@ -6,7 +6,6 @@ from restate.runtime.errors import (
     DeploymentError,
     GrpcStatus,
     RestateError,
-    StorageDamaged,
 )
 
 
@@ -37,7 +36,7 @@ def test_a_subclass_brings_its_code_and_given_statuses_win() -> None:
 
 
 def test_an_error_without_a_code_is_internal() -> None:
-    error = StorageDamaged("commit 7 is missing")
+    error = RestateError("commit 7 is missing")
     assert (error.code, error.http_status, error.grpc_status, error.hint) == (
         None,
         500,

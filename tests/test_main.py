@@ -44,7 +44,7 @@ def test_a_shutdown_in_good_order_is_status_0(
     [
         (PortInUse("port taken"), "restate-server: [RT0004] port taken. Stop the program"),
         (StorageLocked("locked"), "restate-server: [RT0005] locked. Stop the other server"),
-        (StorageDamaged("lost"), "restate-server: lost\n"),
+        (StorageDamaged("lost"), "restate-server: [RT0009] lost. Point base_dir to"),
         (StorageError("No space\nleft on  device"), "restate-server: No space left on device\n"),
         (
             ExceptionGroup("a", [ExceptionGroup("b", [StorageError("disk full")])]),

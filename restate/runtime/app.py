@@ -25,7 +25,14 @@ import trio
 from restate.runtime.clock import SystemClock, SystemIds
 from restate.runtime.config import Config
 from restate.runtime.config.apply import configure_log
-from restate.runtime.errors import ConfigError, RestateError
+from restate.runtime.config.origin import with_origin
+from restate.runtime.errors import (
+    ConfigError,
+    RestateError,
+    StorageDamaged,
+    StorageFormatError,
+    StorageLocked,
+)
 from restate.runtime.ingress.server import Ingress
 from restate.runtime.invoker.preconditions import Preconditions
 from restate.runtime.invoker.retry import Retries
@@ -51,6 +58,7 @@ from restate.runtime.security import Security
 from restate.runtime.service_manager import ServiceManager
 from restate.runtime.storage.api import StorageError, Store
 from restate.runtime.storage.commit import Committer
+from restate.runtime.storage.precheck import check_files
 from restate.runtime.storage.rocksdb import RocksStore
 from restate.runtime.tables.api import Tables
 from restate.runtime.telemetry.metrics import Metrics
@@ -93,6 +101,8 @@ async def run(config: Config, load: Callable[[], Config]) -> None:
     Raises PortInUse, ConfigError, StorageLocked, StorageFormatError, StorageDamaged or StorageError before anything is
     served, and StorageError, within groups, when the disk fails later.
     """
+    # Whatever the configuration names is read before anything on disk is touched.
+    server = _Server(config, load)
     with (
         trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals,
         opened_ports(config, os.environ) as ports,
@@ -102,7 +112,7 @@ async def run(config: Config, load: Callable[[], Config]) -> None:
         ports_file = PortsFile(config.base_dir)
         ports_file.remove()
         try:
-            await _Server(config, load, ports, ports_file, store).run(signals)
+            await server.run(signals, ports, ports_file, store)
         finally:
             ports_file.remove()
 
@@ -110,7 +120,7 @@ async def run(config: Config, load: Callable[[], Config]) -> None:
 @contextmanager
 def _opened(config: Config) -> Iterator[Store]:
     """The store; after an error that tells more than a close which fails for the same reason."""
-    store = RocksStore.open(config.base_dir / "db", rocks_options(config))
+    store = _open(config)
     try:
         yield store
     except BaseException:
@@ -120,18 +130,25 @@ def _opened(config: Config) -> Iterator[Store]:
     store.close()
 
 
-class _Server:
-    """One run of the server on bound ports and an open store."""
+def _open(config: Config) -> Store:
+    """Raises StorageLocked, StorageFormatError, StorageDamaged, and ConfigError for a place that cannot be used."""
+    path = config.base_dir / "db"
+    try:
+        check_files(path)
+        return RocksStore.open(path, rocks_options(config))
+    except (StorageError, OSError) as error:
+        raise ConfigError(f"base_dir: expected a directory that can be written: {error}") from error
+    except (StorageLocked, StorageFormatError, StorageDamaged) as error:
+        raise type(error)(f"base_dir: {error}", code=error.code) from error
 
-    def __init__(
-        self, config: Config, load: Callable[[], Config], ports: Ports, ports_file: PortsFile, store: Store
-    ) -> None:
+
+class _Server:
+    """One run of the server. Raises ConfigError when it is made."""
+
+    def __init__(self, config: Config, load: Callable[[], Config]) -> None:
         self._config = config
         self._load = load
         self._manager = ServiceManager(os.environ)
-        self._ports = ports
-        self._ports_file = ports_file
-        self._store = store
         self._clock = SystemClock()
         self._ids = SystemIds()
         self._client = Client(
@@ -140,17 +157,23 @@ class _Server:
         self._identity = identity(config, self._clock)
         self._defaults = option_defaults(config)
         self._security = Security.of(config)
-        self._security.warn_of_open_doors(config)
         self._tracer, self._send_spans = tracer(config)
         self._postgres = postgres_options(config, self._security.tls.get("postgres"))
         self._metrics = Metrics()
         self._partition = Partition(queue_limit=config.engine.queue_limit)
         self._stopping = trio.Event()
         self._admin_ended = trio.Event()
+
+    async def run(
+        self, signals: AsyncIterator[int], ports: Ports, ports_file: PortsFile, store: Store
+    ) -> None:
+        """Serve on bound ports and an open store."""
+        self._ports = ports
+        self._ports_file = ports_file
+        self._store = store
         # What reads outside of the loop: an overlay of its own that stays empty.
         self._reader = Tables(store)
-
-    async def run(self, signals: AsyncIterator[int]) -> None:
+        self._security.warn_of_open_doors(self._config)
         async with trio.open_nursery() as storage:
             storage.start_soon(self._watch, signals)
             async with trio.open_nursery() as node:
@@ -195,7 +218,7 @@ class _Server:
             configure_log(self._load())
             self._security.reload()
         except ConfigError as error:
-            log.error("SIGHUP: what follows stays as it was: %s", error)
+            log.error("SIGHUP: what follows stays as it was: %s", with_origin(error.message, self._config))
         else:
             log.info("SIGHUP: log settings and certificates were read again; other settings need a restart")
         self._manager.ready(self._status())

@@ -7,12 +7,14 @@ import trio
 from restate.runtime import wiring
 from restate.runtime.clock import SystemClock
 from restate.runtime.config import Config
+from restate.runtime.config.origin import with_origin
 from restate.runtime.discovery.handle import Discovery
 from restate.runtime.errors import ConfigError
 from restate.runtime.maintenance import data, deployments, machine
 from restate.runtime.maintenance.finding import Finding
 from restate.runtime.net.client import Client
 from restate.runtime.schema.registry import Registry
+from restate.runtime.storage.precheck import holder
 
 
 def run(config: Config) -> int:
@@ -30,7 +32,7 @@ def run(config: Config) -> int:
 def _findings(config: Config) -> Iterator[Finding]:
     settings = _settings(config)
     yield settings
-    process = machine.holder(config.base_dir)
+    process = holder(config.base_dir / "db")
     running = "no server is running" if process is None else f"process {process} is running"
     yield Finding("ok", "server", f"{running} on {config.base_dir}")
     yield machine.descriptors()
@@ -48,7 +50,10 @@ def _settings(config: Config) -> Finding:
         wiring.check(config)
     except ConfigError as error:
         return Finding(
-            "problem", "configuration", str(error), "correct the setting, or the file that it names"
+            "problem",
+            "configuration",
+            with_origin(str(error), config),
+            "correct the setting, or the file that it names",
         )
     count = len(config.sources)
     return Finding("ok", "configuration", f"{count} settings differ from their default or are given")

@@ -97,7 +97,7 @@ CODES: dict[str, ErrorCode] = {
         "Start the version that wrote the data, or give this one another base_dir.",
     ),
     "RT0009": ErrorCode(
-        "the data directory is not empty but its format version is missing",
+        "the data directory is not empty, but files or its format version are missing or damaged",
         500,
         _PRECONDITION,
         "Point base_dir to data of this server or to an empty directory; restore a backup if files were lost.",
@@ -363,6 +363,8 @@ class StorageFormatError(RestateError):
 
 class StorageDamaged(RestateError):
     """The data is known to be incomplete or altered; the server must not go on with it."""
+
+    default_code = "RT0009"
 
 
 class DeploymentError(RestateError):

@@ -12,6 +12,7 @@ from restate.runtime.config import Config, load
 from restate.runtime.config.apply import configure_log
 from restate.runtime.config.arguments import Arguments, parse_arguments
 from restate.runtime.config.listing import list_config
+from restate.runtime.config.origin import with_origin
 from restate.runtime.errors import RestateError
 
 log = logging.getLogger("restate.main")
@@ -23,36 +24,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     Whatever ends it is one line on standard error. A traceback, before that line, means a fault of the server.
     """
     arguments = parse_arguments(sys.argv[1:] if argv is None else argv)
+    settings = _Settings(arguments)
     try:
-        return _carry_out(arguments)
+        return _carry_out(arguments, settings)
     except RestateError as error:
-        return _failed(error)
+        return _failed(error, settings.latest)
     except KeyboardInterrupt:
         return _ended("interrupted while starting")
     except BaseException as error:
         if isinstance(error, BaseExceptionGroup):
             known = next(_restate_errors(error), None)
             if known is not None:
-                return _failed(known)
+                return _failed(known, settings.latest)
         if not isinstance(error, Exception):
             raise
         log.critical("the server met a fault of its own", exc_info=error)
         return _ended("ended by a fault of the server; what was accepted goes on at the next start")
 
 
-def _carry_out(arguments: Arguments) -> int:
+class _Settings:
+    """Reads the configuration, and remembers it for what goes wrong later."""
+
+    def __init__(self, arguments: Arguments) -> None:
+        self._arguments = arguments
+        self._environ, self._cwd = dict(os.environ), Path.cwd()
+        self.latest: Config | None = None
+
+    def read(self) -> Config:
+        """Raises ConfigError."""
+        self.latest = load(self._arguments.overrides, self._environ, self._cwd, self._arguments.config_file)
+        return self.latest
+
+
+def _carry_out(arguments: Arguments, settings: _Settings) -> int:
     """Do what the command line asks for. Commands that most starts do not need are imported here. Returns the status."""
     if arguments.command in ("config-schema", "config-example"):
         schema = importlib.import_module("restate.runtime.config.schema")
         describe = schema.print_schema if arguments.command == "config-schema" else schema.example
         print(describe(), end="")
         return 0
-    environ, cwd = dict(os.environ), Path.cwd()
-
-    def read() -> Config:
-        return load(arguments.overrides, environ, cwd, arguments.config_file)
-
-    config = read()
+    config = settings.read()
     if arguments.command == "print-config":
         print(list_config(config), end="")
         return 0
@@ -66,15 +77,16 @@ def _carry_out(arguments: Arguments) -> int:
         case "doctor":
             return int(importlib.import_module("restate.runtime.doctor").run(config))
         case _:
-            _serve(config, read)
+            _serve(config, settings.read)
     return 0
 
 
-def _failed(error: RestateError) -> int:
-    """Code, what came, what to do."""
+def _failed(error: RestateError, config: Config | None) -> int:
+    """Code, what came, from where, what to do."""
     code = f"[{error.code}] " if error.code is not None else ""
     hint = f". {error.hint}" if error.hint is not None else ""
-    return _ended(f"{code}{error}{hint}")
+    message = error.message if config is None else with_origin(error.message, config)
+    return _ended(f"{code}{message}{hint}")
 
 
 def _ended(reason: str) -> int:

@@ -7,7 +7,6 @@ from restate.runtime.config import Address
 from restate.runtime.maintenance import machine
 from restate.runtime.maintenance.finding import Finding
 from restate.runtime.net.listener import bind
-from restate.runtime.storage.rocksdb import RocksStore
 
 
 @pytest.mark.parametrize(("limit", "level"), [(100, "problem"), (1024, "warning"), (65536, "ok")])
@@ -46,12 +45,6 @@ def test_data_of_the_future_is_reported(tmp_path: Path) -> None:
     os.utime(file, (1_000_000, 1_000_000))
     assert machine.clock(tmp_path, 1_000_000_000).level == "ok"
     assert "100 s in the future" in machine.clock(tmp_path, 999_900_000).text
-
-
-def test_the_holder_of_a_database_is_found_without_taking_its_lock(tmp_path: Path) -> None:
-    assert machine.holder(tmp_path) is None
-    RocksStore.open(tmp_path / "db").close()
-    assert machine.holder(tmp_path) is None
 
 
 def test_a_finding_says_what_to_do_on_a_second_line() -> None:

@@ -89,14 +89,16 @@ def test_a_port_in_use_is_named(tmp_path: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         line = refused(tmp_path, **{f"{name.upper()}__BIND_ADDRESS": address})
-    assert f"[RT0004] {name}.bind_address: cannot listen on {address}: it is in use" in line
+    assert f"[RT0004] {name}.bind_address (environment RESTATE_{name.upper()}__BIND_ADDRESS): " in line
+    assert f"cannot listen on {address}: it is in use" in line
     assert "bind_address" in line.rpartition(". ")[2]
     assert not (tmp_path / "target").exists()
 
 
 def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
     line = refused(tmp_path, INGRESS__BIND_ADDRESS="192.0.2.1:8080")
-    assert "[RT0004] ingress.bind_address: cannot listen on 192.0.2.1:8080" in line
+    assert "[RT0004] ingress.bind_address (" in line
+    assert "cannot listen on 192.0.2.1:8080" in line
 
 
 async def test_a_database_in_use_is_named_and_its_server_is_not_disturbed(tmp_path: Path) -> None:

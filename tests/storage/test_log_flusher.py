@@ -86,7 +86,7 @@ async def test_a_killed_process_is_replaced_and_nothing_is_left_unflushed(
             store.write([("inv", b"%d" % number, b"x")])
             with caplog.at_level(logging.WARNING, "restate.storage"), trio.fail_after(10):
                 await flush()
-            assert int.from_bytes((tmp_path / "db" / "COMMITTED").read_bytes(), "big") == number + 2
+            assert int.from_bytes((tmp_path / "db" / "COMMITTED").read_bytes()[:8], "big") == number + 2
             # In the end it gives up, and the thread does it all.
             processes = _children() - before
             assert len(processes) == (number < 5)

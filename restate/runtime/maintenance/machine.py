@@ -1,11 +1,9 @@
-"""Checks of what the machine gives: ports, descriptors, disk, clock, and whether a server already runs on the data."""
+"""Checks of what the machine gives: ports, descriptors, disk and clock."""
 
-import fcntl
 import os
 import resource
 import shutil
 import statistics
-import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +20,6 @@ SLOW_SYNC_S = 0.02
 AHEAD_MS = 2_000
 _PROBES = 20
 _PROBE = b"\0" * 4096
-_FLOCK = struct.Struct("hhqqi")  # of 64-bit Linux: type, whence, start, length, process
 
 
 def descriptors(soft_limit: int | None = None) -> Finding:
@@ -118,14 +115,3 @@ def clock(base_dir: Path, now_ms: int) -> Finding:
             "set the clock, by NTP for one; timers wait until it has caught up",
         )
     return Finding("ok", "clock", "not behind the data")
-
-
-def holder(base_dir: Path) -> int | None:
-    """The process that has the database open, None if there is none. It is only asked for; the lock is not taken."""
-    try:
-        with (base_dir / "db" / "LOCK").open("rb+") as file:
-            asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            kind, _, _, _, process = _FLOCK.unpack(fcntl.fcntl(file.fileno(), fcntl.F_GETLK, asked))
-    except OSError:
-        return None
-    return None if kind == fcntl.F_UNLCK else int(process)

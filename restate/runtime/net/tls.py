@@ -57,11 +57,25 @@ def _load(context: ssl.SSLContext, section: str, certificate_file: Path, key_fil
         context.load_cert_chain(certificate_file, key_file, password=_no_password)
     except (OSError, ValueError) as error:  # ssl.SSLError is the former
         plain = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+        reason = error.strerror if plain and isinstance(error, OSError) else error
+        if key_file is not None and _has_certificates(certificate_file):
+            raise ConfigError(
+                f"{section}.tls_key_file: expected the private key of the certificate in {certificate_file}, without a"
+                f" password, in PEM form in {key_file}: {reason}"
+            ) from error
         files = f"{certificate_file}{f' and {key_file}' if key_file else ''}"
         raise ConfigError(
             f"{section}.tls_certificate_file: expected a certificate and its private key, without a password, in PEM"
-            f" form in {files}: {error.strerror if plain and isinstance(error, OSError) else error}"
+            f" form in {files}: {reason}"
         ) from error
+
+
+def _has_certificates(path: Path) -> bool:
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:
+        return False
+    return True
 
 
 def _no_password() -> str:

@@ -30,8 +30,10 @@ from restate.runtime.storage.log_tracker import LogTracker
 FORMAT_VERSION = 1
 FORMAT_KEY = b"format_version"
 _WRITES_KEY = b"writes"
-_MARK_FILE = "COMMITTED"
+MARK_FILE = "COMMITTED"
 NUMBER = struct.Struct(">Q")
+MARK = struct.Struct(">QQ")
+"""Number of writes that the log must give back, and the format version, which can so be read without opening."""
 
 
 @attrs.frozen
@@ -174,7 +176,7 @@ class RocksStore:
         """Compare the number of writes with the file's, then map it."""
         stored = self.get(META, _WRITES_KEY)
         self._writes = 0 if stored is None else int.from_bytes(stored, "big")
-        mark_path = self._path / _MARK_FILE
+        mark_path = self._path / MARK_FILE
         mark_path.touch()
         with mark_path.open("r+b") as file:
             content = file.read(NUMBER.size)
@@ -183,10 +185,13 @@ class RocksStore:
             if self._writes < acknowledged:
                 raise StorageDamaged(
                     f"the log in '{self._path}' is damaged: expected {acknowledged} writes, found {self._writes};"
-                    f" restore a backup, or delete {_MARK_FILE} there to go on without the missing writes"
+                    f" restore a backup, or delete {MARK_FILE} there to go on without the missing writes"
                 )
-            file.truncate(NUMBER.size)
-            self._mark = mmap.mmap(file.fileno(), NUMBER.size)
+            file.seek(0)
+            file.write(MARK.pack(acknowledged, FORMAT_VERSION))
+            file.truncate()
+            file.flush()
+            self._mark = mmap.mmap(file.fileno(), MARK.size)
 
     def _release(self) -> None:
         # The lock is held until the last reference to a table, handle or iterator is gone.
@@ -304,6 +309,6 @@ def _open_error(path: Path, text: str) -> RestateError:
         return StorageLocked(f"the database '{path}' is in use by another process")
     if "Column families not opened" in line:
         return StorageFormatError(f"'{path}' has tables this version does not know: {line}")
-    if "Corruption" in line:
+    if "Corruption" in line or "No such file" in line:
         return StorageDamaged(f"the database '{path}' is damaged: {line}; restore a backup")
     return StorageError(f"cannot open the database '{path}': {line}")
