@@ -324,7 +324,8 @@ class Pool:
             yield query
         finally:
             worker.query = None
-            if query.ended or self._nursery is None or worker.process.broken:
+            # At the end of the server `run` ends all workers, and its nursery takes no more tasks.
+            if self._ended or query.ended or self._nursery is None or worker.process.broken:
                 self._release(worker)
             else:
                 self._nursery.start_soon(self._stop, worker, query.number)
