@@ -46,7 +46,9 @@ from restate.runtime.net.http import Handler
 from restate.runtime.net.listener import Drain, Listener, serve
 from restate.runtime.node.control import NodeControl
 from restate.runtime.node.node import Node
+from restate.runtime.observation import observe_engine, observe_ingress, observe_node, observe_storage
 from restate.runtime.partition.actions import Performer
+from restate.runtime.partition.census import Census
 from restate.runtime.partition.handle import Partition
 from restate.runtime.partition.processor import Processor
 from restate.runtime.partition.timers import Timers
@@ -61,6 +63,7 @@ from restate.runtime.storage.commit import Committer
 from restate.runtime.storage.precheck import check_files
 from restate.runtime.storage.rocksdb import RocksStore
 from restate.runtime.tables.api import Tables
+from restate.runtime.telemetry.loop_watch import LoopWatch
 from restate.runtime.telemetry.metrics import Metrics
 from restate.runtime.wiring import (
     client_limits,
@@ -160,6 +163,7 @@ class _Server:
         self._tracer, self._send_spans = tracer(config)
         self._postgres = postgres_options(config, self._security.tls.get("postgres"))
         self._metrics = Metrics()
+        self._connections: dict[str, Callable[[], int]] = {}
         self._partition = Partition(queue_limit=config.engine.queue_limit)
         self._stopping = trio.Event()
         self._admin_ended = trio.Event()
@@ -230,7 +234,7 @@ class _Server:
         self, storage: trio.Nursery, engine: trio.Nursery, work: trio.Nursery
     ) -> Supervisor:
         config, partition, reader = self._config, self._partition, self._reader
-        client = self._client
+        client, metrics = self._client, self._metrics
         routes = Routes(lambda: partition.schema, self._defaults, protocol_v7=config.invoker.protocol_v7)
         task = AttemptTask(
             client=client,
@@ -242,24 +246,31 @@ class _Server:
             config=config.invoker,
             identity=self._identity,
             tracer=self._tracer,
+            metrics=metrics.invoker,
         )
         supervisor = Supervisor(
             work,
             task,
-            Retries(routes, partition, self._clock),
+            Retries(routes, partition, self._clock, metrics.invoker),
             partition,
             reader,
             concurrency_limit=config.invoker.concurrency_limit,
+            metrics=metrics.invoker,
         )
         timers = Timers(partition, reader, self._clock, in_memory=config.engine.timers_in_memory)
-        committer = Committer(self._store, Performer(partition, supervisor, timers, self._tracer))
+        committer = Committer(
+            self._store, Performer(partition, supervisor, timers, self._tracer), metrics.storage
+        )
+        tables = Tables(self._store)
+        census = Census(reader, tables.invocations.changes)
         processor = Processor(
             partition,
-            Tables(self._store),
+            tables,
             committer,
             self._clock,
             batch_records=config.engine.batch_records,
             batch_bytes=config.engine.batch_bytes,
+            metrics=metrics,
         )
         schema = Registry.load(reader.counters.get("schema_version"), reader.schema.scan())
         partition.begin(schema, reader.counters.get("boot"))
@@ -273,11 +284,27 @@ class _Server:
         await engine.start(client.run)
         await engine.start(processor.run)
         engine.start_soon(timers.run)
+        engine.start_soon(census.run)
+        observe_engine(
+            metrics,
+            config,
+            partition=partition,
+            supervisor=supervisor,
+            timers=timers,
+            committer=committer,
+            census=census,
+            queries=self._queries,
+        )
         return supervisor
 
     async def _start_node_ctrl(self, nursery: trio.Nursery, drain: Drain) -> None:
+        node = Node(self._partition, self._reader.counters.get("boot") + 1)
+        self._connections["node_ctrl"] = lambda: drain.connections
+        observe_node(self._metrics, node, self._connections)
+        observe_storage(self._metrics, self._store, self._config.base_dir / "db")
+        nursery.start_soon(LoopWatch(self._metrics.process).run)
         control = NodeControl(
-            Node(self._partition, self._reader.counters.get("boot") + 1),
+            node,
             self._metrics,
             self._security.gates["node_ctrl"],
             request_size_limit=self._config.node_ctrl.request_size_limit,
@@ -318,9 +345,14 @@ class _Server:
             self._defaults,
             gates["ingress"],
             self._tracer,
+            self._metrics.ingress,
         )
+        self._connections["ingress"] = lambda: drain.connections
+        observe_ingress(self._metrics, self._config, ingress, drain)
         await self._serve("ingress", self._ports.ingress, ingress, engine, work, drain)
-        engine.start_soon(PostgresPort(self._ports.postgres, self._queries, self._postgres).run, drain)
+        postgres = PostgresPort(self._ports.postgres, self._queries, self._postgres)
+        self._connections["postgres"] = lambda: postgres.connections
+        engine.start_soon(postgres.run, drain)
         self._partition.serve()
         self._ports_file.write(self._ports)
         self._manager.ready(self._status())
@@ -351,6 +383,7 @@ class _Server:
                 tls=self._security.tls.get("admin"),
                 is_live=self._is_live,
                 service_of=self._service_of,
+                told=partial(self._connections.__setitem__, "admin"),
             )
         finally:
             self._admin_ended.set()

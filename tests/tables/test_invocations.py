@@ -1,3 +1,5 @@
+from collections import Counter
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -124,6 +126,7 @@ def test_the_indexes_always_agree_with_the_records(
     store = MemoryStore()
     tables = Tables(store)
     model: dict[InvocationId, InvocationRecord] = {}
+    before: Counter[Status] = Counter()
     for number, (invocation, status, write) in enumerate(steps):
         previous = tables.invocations.get(invocation)
         assert previous == model.get(invocation)
@@ -135,6 +138,10 @@ def test_the_indexes_always_agree_with_the_records(
             tables.invocations.delete(invocation, model.pop(invocation))
         if write:
             tables = _written(tables, store)
+            before = Counter(row.status for row in model.values())
+        statuses = Counter(row.status for row in model.values())
+        assert Counter(tables.invocations.statuses()) == statuses
+        assert tables.invocations.changes == {each: statuses[each] - before[each] for each in Status}
         assert list(tables.invocations.scan()) == sorted(model.items())
         running = [
             (invocation, row.incarnation)

@@ -103,6 +103,7 @@ async def serve(
     tls: ServerTls | None = None,
     is_live: Callable[[str], bool] = lambda _service: True,
     service_of: Callable[[InvocationId], str | None] = lambda _invocation: None,
+    told: Callable[[Callable[[], int]], None] = lambda _connections: None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `shutdown`, then at most for a few seconds more; cancelled, end at once. Closes `socket`.
@@ -110,6 +111,7 @@ async def serve(
     socket: bound, listening, non-blocking. ingress_port: for the address that clients are told. is_live: whether a
     service has an invocation that has not ended; only asked before a service name changes its generation.
     service_of: the service that an invocation calls. queries: what runs SQL; None: /query answers 503.
+    told: is given what counts the open connections.
     gate: who may call; None: everybody. tls: None: plain connections.
     """
     parts = Parts(
@@ -126,6 +128,7 @@ async def serve(
         queries,
     )
     server_config = _ServerConfig(tls)
+    told(lambda: len(server_config.open_streams))
     sockets = Sockets([], [socket], []) if tls is None else Sockets([socket], [], [])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_cut_connections, server_config, shutdown)

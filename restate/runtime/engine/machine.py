@@ -37,6 +37,7 @@ from restate.runtime.engine.records import (
     Terminate,
     TimerFired,
 )
+from restate.runtime.engine.tally import Tally
 from restate.runtime.engine.turn import Turn
 from restate.runtime.tables.api import Tables
 
@@ -79,6 +80,7 @@ class Machine:
 
     _message_limit: int = MESSAGE_LIMIT
     _attempts: Attempts = attrs.field(factory=Attempts)
+    tally: Tally = attrs.field(factory=Tally)
 
     def apply(self, record: Record, now_ms: int, tables: Tables) -> list[Action]:
         """Apply one record. now_ms: epoch milliseconds; time never runs backwards inside, whatever the clock does.
@@ -91,7 +93,7 @@ class Machine:
             tables.counters.set(_LAST_NOW, now_ms)
         else:
             now_ms = last_now_ms
-        turn = Turn(now_ms, tables, self._attempts)
+        turn = Turn(now_ms, tables, self._attempts, tally=self.tally)
         backlog = not outbox.is_empty(tables)
         _APPLY[type(record)](turn, record)
         if turn.messages:

@@ -9,6 +9,7 @@ import msgspec
 from restate.runtime.engine.actions import Action, JournalGrew, StartAttempt
 from restate.runtime.engine.attempts import Attempts
 from restate.runtime.engine.records import Message
+from restate.runtime.engine.tally import Tally
 from restate.runtime.model.ids import InvocationId, classic_partition_key, partition_key_of_key
 from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.model.journal import EventRow, NotificationRow
@@ -51,6 +52,7 @@ class Turn:
     attempts: Attempts
     actions: list[Action] = attrs.field(factory=list)
     messages: deque[Message] = attrs.field(factory=deque)
+    tally: Tally = attrs.field(factory=Tally)
 
     def load(self, invocation: InvocationId) -> Draft | None:
         record = self.tables.invocations.get(invocation)

@@ -17,6 +17,9 @@ class FairQueue:
     def __bool__(self) -> bool:
         return bool(self._by_service)
 
+    def __len__(self) -> int:
+        return sum(map(len, list(self._by_service.values())))
+
     def append(self, run: Run) -> None:
         self._by_service.setdefault(run.record.target.service, deque()).append(run)
 

@@ -12,6 +12,7 @@ from restate.runtime.model.clock import Clock
 from restate.runtime.model.result import Failure
 from restate.runtime.model.retry import RetryPolicy
 from restate.runtime.model.target import Generation
+from restate.runtime.telemetry.metrics import UNREAD, InvokerMetrics
 
 log = logging.getLogger("restate.invoker")
 
@@ -23,7 +24,10 @@ _NO_FAILURE = '{"ty":"Paused"}'
 class Retries:
     """Applies the retry policy of each handler."""
 
-    def __init__(self, routes: Routes, effects: Effects, clock: Clock) -> None:
+    def __init__(
+        self, routes: Routes, effects: Effects, clock: Clock, metrics: InvokerMetrics = UNREAD.invoker
+    ) -> None:
+        self._metrics = metrics
         self._routes = routes
         self._effects = effects
         self._clock = clock
@@ -40,11 +44,13 @@ class Retries:
             self._routes.retry_policy(run.record.target) if run.route is None else run.route.options.retry
         )
         delay_ms = self._delay_ms(run, failure, policy)
+        self._metrics.tasks.add("failed", "false" if delay_ms is None else "true")
         if delay_ms is None:
             await self._give_up(run, failure, policy)
             return False
         if run.pausing:
             return True
+        self._metrics.retries.add(run.record.target.service)
         _report(run, failure, f"retrying in {delay_ms} ms", logging.WARNING)
         await self._store(run, failure)
         run.next_retry_ms = self._clock.now_ms() + delay_ms

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from time import perf_counter
 
 import trio
 
@@ -24,6 +25,7 @@ from restate.runtime.model.ids import InvocationId, format_invocation_id
 from restate.runtime.model.invocation import Status
 from restate.runtime.net.client import ClientError
 from restate.runtime.tables.api import Tables
+from restate.runtime.telemetry.metrics import UNREAD, InvokerMetrics
 
 log = logging.getLogger("restate.invoker")
 
@@ -40,7 +42,9 @@ class Supervisor:
         reader: Tables,
         *,
         concurrency_limit: int,
+        metrics: InvokerMetrics = UNREAD.invoker,
     ) -> None:
+        self._metrics = metrics
         self._nursery = nursery
         self._task = task
         self._retries = retries
@@ -56,6 +60,7 @@ class Supervisor:
 
     def start(self, action: StartAttempt) -> None:
         """Begin now or queue up. The latest token wins: an older run of the same id has ended already."""
+        self._metrics.enqueued.value += 1
         record = action.record
         run = Run(action.id, action.token, record, record.journal_length, pinned=record.pin is not None)
         self._runs[action.id] = run
@@ -125,6 +130,10 @@ class Supervisor:
         run = self._runs.get(invocation)
         return run is not None and run.holds_slot
 
+    def waiting(self) -> int:
+        """How many invocations wait for a slot. May be asked in any thread."""
+        return len(self._waiting)
+
     # -- introspection -------------------------------------------------------------------------------------------
 
     def status(self, invocation: InvocationId) -> AttemptStatus | None:
@@ -146,6 +155,7 @@ class Supervisor:
             run = self._waiting.popleft()
             if not run.aborted:
                 self._free -= 1
+                self._metrics.slots_acquired.value += 1
                 run.holds_slot = True
                 self._nursery.start_soon(self._run, run)
 
@@ -154,6 +164,7 @@ class Supervisor:
         if run.holds_slot:
             run.holds_slot = False
             self._free += 1
+            self._metrics.slots_released.value += 1
             self._idle.set()
             self._fill()
 
@@ -192,6 +203,8 @@ class Supervisor:
 
     async def _attempt(self, run: Run) -> AttemptFailure | None:
         """One attempt; None when a terminal effect was proposed."""
+        self._metrics.tasks.add("started", "")
+        began = perf_counter()
         try:
             await self._task.attempt(run, ended=self._finished, opened=self._wake)
         except AttemptFailure as failure:
@@ -200,7 +213,11 @@ class Supervisor:
             # An attempt may crash, the server does not (design §3): our bug is this invocation's failed attempt.
             log.exception("an attempt crashed", extra=run.log_fields())
             return AttemptFailure(code="RT0007", message=f"the server failed to run the attempt: {error!r}")
+        except trio.Cancelled:
+            self._metrics.tasks.add("aborted", "")
+            raise
         finally:
+            self._metrics.seconds.observe(perf_counter() - began)
             run.stream = None
             run.in_flight = False
             run.acks.clear()
@@ -240,6 +257,7 @@ class Supervisor:
                 data = b"".join(map(stream.attempt.ack, acks)) + stream.attempt.notify(rows)
                 if data:
                     stream.touch()
+                    self._metrics.sent_bytes.value += len(data)
                     await stream.exchange.send(data)
             if run.pausing:
                 await stream.end_request()

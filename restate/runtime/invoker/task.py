@@ -43,6 +43,7 @@ from restate.runtime.service_protocol.received import (
     SuspensionReceived,
 )
 from restate.runtime.tables.api import Tables
+from restate.runtime.telemetry.metrics import UNREAD, InvokerMetrics
 from restate.runtime.telemetry.tracing import NO_TRACER, Tracer
 
 log = logging.getLogger("restate.invoker")
@@ -65,8 +66,10 @@ class AttemptTask:
         config: InvokerConfig,
         identity: Identity,
         tracer: Tracer = NO_TRACER,
+        metrics: InvokerMetrics = UNREAD.invoker,
     ) -> None:
         self._tracer = tracer
+        self._metrics = metrics
         self._client = client
         self._routes = routes
         self._preconditions = preconditions
@@ -102,6 +105,8 @@ class AttemptTask:
         opened: Callable[[Run], None],
     ) -> None:
         run.begin(self._clock.now_ms())
+        if run.attempts == 1 and run.record.journal_length == 1:
+            self._metrics.start_delay.observe(_delay_ms(run) / 1000)
         route = run.route = self._routes.choose(run.record)
         run.has_output = run.record.last_output is not None
         attempt = Attempt(
@@ -168,6 +173,7 @@ class AttemptTask:
         for name, value in self._reader.state.all(partition_key, target.service, target.key):
             room -= len(name) + len(value)
             if room < 0:
+                self._metrics.eager_state_truncated.value += 1
                 return state, True
             state.append((name, value))
         return state, False
@@ -175,6 +181,7 @@ class AttemptTask:
     async def _open(
         self, route: Route, headers: list[tuple[bytes, bytes]], first: bytes, *, end: bool
     ) -> Exchange:
+        self._metrics.sent_bytes.value += len(first)
         return await self._client.open(
             route.deployment.uri,
             "POST",
@@ -188,6 +195,7 @@ class AttemptTask:
     async def _converse(self, run: Run, stream: Stream, route: Route) -> None:
         """Read until a terminal effect is proposed."""
         head = await self._within_timeouts(route, stream, stream.exchange.response)
+        self._metrics.client_requests.add(str(head.status))
         run.server = failures.server_of(head)
         failures.check_head(head, stream.attempt.content_type, now_ms=self._clock.now_ms())
         while True:
@@ -196,6 +204,7 @@ class AttemptTask:
                 chunk = await self._within_timeouts(route, stream, stream.exchange.receive)
             if not chunk:
                 stream.attempt.closed()
+            self._metrics.received_bytes.value += len(chunk)
             stream.touch()
             if await self._take_all(run, stream, route, chunk):
                 return
@@ -260,7 +269,10 @@ class AttemptTask:
             case AwaitingOnReceived():
                 return False
         await self._propose(run, route, effect)
-        return isinstance(effect, Suspended | End)
+        if not isinstance(effect, Suspended | End):
+            return False
+        self._metrics.tasks.add("completed" if isinstance(effect, End) else "suspended", "")
+        return True
 
     async def _propose(self, run: Run, route: Route, effect: Effect) -> None:
         if not isinstance(effect, Suspended | End):
@@ -281,6 +293,12 @@ class AttemptTask:
             except ClientError:
                 # The invocation's outcome is settled; how the connection ends changes nothing any more.
                 return
+
+
+def _delay_ms(run: Run) -> int:
+    """How long the invocation has waited for this first attempt. 0 when the clock was set back meanwhile."""
+    record = run.record
+    return max(0, run.last_start_ms - max(record.created_ms, record.execution_time_ms or 0))
 
 
 def _pinned(effect: Effect, pin: Pin) -> Effect:

@@ -121,6 +121,14 @@ class Partition:
         self.ready.set()
         self._tell_of_change()
 
+    def waiting(self) -> int:
+        """How many records wait for the processor."""
+        return self.receive_channel.statistics().current_buffer_used
+
+    def clients(self) -> int:
+        """How many clients wait for the outcome of an invocation."""
+        return len(self._replies)
+
     # -- proposing -----------------------------------------------------------------------------------------------
 
     async def propose(self, record: Record, durable: Durable | None = None) -> None:

@@ -14,6 +14,7 @@ from restate.runtime.model.clock import Clock
 from restate.runtime.partition.handle import Durable, Partition
 from restate.runtime.storage.commit import Committer
 from restate.runtime.tables.api import Tables
+from restate.runtime.telemetry.metrics import UNREAD, Metrics
 
 
 class Processor:
@@ -28,12 +29,16 @@ class Processor:
         *,
         batch_records: int,
         batch_bytes: int,
+        metrics: Metrics = UNREAD,
     ) -> None:
         self._partition = partition
         self._tables = tables
         self._committer = committer
         self._clock = clock
         self._machine = Machine()
+        self._applied = metrics.partition.applied
+        self._batch_sizes = metrics.storage.batch_records
+        metrics.partition.ended.read = self._machine.tally.numbers
         self._batch_records = batch_records
         self._batch_bytes = batch_bytes
 
@@ -60,10 +65,12 @@ class Processor:
 
     def _apply(self, batch: list[tuple[Record | None, Durable | None]]) -> None:
         now_ms = self._clock.now_ms()
+        self._batch_sizes.observe(len(batch))
         actions: list[Action] = []
         durable: list[Durable] = []
         for record, callback in batch:
             if record is not None:
+                self._applied.add(type(record).__name__)
                 actions += self._machine.apply(record, now_ms, self._tables)
             if callback is not None:
                 durable.append(callback)

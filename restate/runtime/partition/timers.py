@@ -49,6 +49,15 @@ class Timers:
         if at < len(self._keys) and self._keys[at] == action.key:
             del self._keys[at]
 
+    def waiting(self) -> int:
+        """How many are in memory."""
+        return len(self._keys)
+
+    def overdue(self) -> int:
+        """How many of these are due. May be asked in any thread."""
+        now_ms = self._clock.now_ms()
+        return bisect_left(self._keys, now_ms, key=_due_ms)
+
     async def run(self) -> None:
         """Load, wait, propose, until cancelled."""
         self._load(None)
@@ -71,3 +80,7 @@ class Timers:
                 await self._clock.sleep_until(self._keys[0].due_ms)
             else:
                 await trio.sleep_forever()
+
+
+def _due_ms(key: TimerKey) -> int:
+    return key.due_ms

@@ -248,6 +248,15 @@ class Pool:
             for worker in tuple(self._workers):
                 await worker.process.end()
 
+    def workers(self) -> dict[str, int]:
+        """{busy or idle: workers}. This and the next may be asked in any thread."""
+        idle = len(self._idle)
+        return {"busy": max(0, len(self._workers) - idle), "idle": idle}
+
+    def waiting(self) -> int:
+        """How many queries wait for a worker."""
+        return len(self._waiters)
+
     # -- asking --------------------------------------------------------------------------------------------------
 
     async def describe(

@@ -57,6 +57,12 @@ class Store(Protocol):
         """The same without blocking the loop. One at a time, and no other flush beside it; leave it before `close`."""
         ...
 
+    def figure(self, name: str, table: str) -> int:
+        """A number that RocksDB keeps about a table, or of the whole database, by its name there; 0 where there is none.
+        May be asked in any thread, but not during or after `close`.
+        """
+        ...
+
     def close(self) -> None:
         """Flush and release everything, the lock included. No other method may be called afterwards; twice is fine."""
         ...

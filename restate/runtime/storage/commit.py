@@ -2,12 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
 import attrs
 import trio
 
 from restate.runtime.storage.api import StorageError, Store, Write
+from restate.runtime.telemetry.metrics import UNREAD, StorageMetrics
 
 
 @attrs.frozen
@@ -26,8 +28,14 @@ class Committer:
     raises ends the process. Owned by the task of `run`, which must not be cancelled before the last writer is gone.
     """
 
-    def __init__(self, store: Store, perform: Callable[[Sequence[Any]], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        perform: Callable[[Sequence[Any]], None],
+        metrics: StorageMetrics = UNREAD.storage,
+    ) -> None:
         self._store = store
+        self._metrics = metrics
         self._perform = perform
         # Invariant: numbers ascend; all are above last_flushed, or equal to it while `run` is about to perform them.
         self._held: deque[_Held] = deque()
@@ -85,7 +93,10 @@ class Committer:
                     self._dirty = trio.Event()
                     number = self.last_written
                     if self.last_flushed < number:
+                        began = perf_counter()
                         await flush()
+                        self._metrics.flush_seconds.observe(perf_counter() - began)
+                        self._metrics.flush_writes.observe(number - self.last_flushed)
                         self.last_flushed = number
                     self._act_on_flushed()
                     self._wake()

@@ -148,6 +148,12 @@ class RocksStore:
         if self._mark is not None:
             self._mark[: NUMBER.size] = NUMBER.pack(number)
 
+    def figure(self, name: str, table: str) -> int:
+        try:
+            return self._tables[table].property_int_value(name) or 0
+        except Exception as error:
+            self._fail(f"reading '{name}' of table '{table}'", error)
+
     def close(self) -> None:
         if not self._tables:
             return

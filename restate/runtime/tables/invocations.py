@@ -11,7 +11,7 @@ from restate.runtime.tables.view import Base, View
 class Invocations:
     """`inv`: record by id. `run`: exactly the Invoked ones. `inv_svc`: by service and key."""
 
-    __slots__ = ("_by_service", "_records", "_running", "_unencoded")
+    __slots__ = ("_by_service", "_records", "_running", "_unencoded", "changes")
 
     def __init__(self, base: Base) -> None:
         self._records = View(base, keys.INV)
@@ -20,6 +20,8 @@ class Invocations:
         # Records are immutable, so one that was put is given back as it is, and encoded once however often it changes
         # in a batch. It overrides what the view has.
         self._unencoded: dict[InvocationId, InvocationRecord] = {}
+        self.changes = dict.fromkeys(Status, 0)
+        """By how many there are more of each status than when this object was made; only for metrics."""
 
     def get(self, invocation: InvocationId) -> InvocationRecord | None:
         record = self._unencoded.get(invocation)
@@ -40,6 +42,9 @@ class Invocations:
             self._by_service.put(
                 _service_key(invocation, record), rows.encode_service_entry(record.status, record.created_ms)
             )
+            self.changes[record.status] += 1
+            if previous is not None:
+                self.changes[previous.status] -= 1
         if record.status is Status.INVOKED:
             if created or previous is None or previous.status is not Status.INVOKED:
                 self._running.put(invocation, rows.encode_number(record.incarnation))
@@ -48,6 +53,7 @@ class Invocations:
 
     def delete(self, invocation: InvocationId, previous: InvocationRecord) -> None:
         """previous: what is stored under the id now. The journal is deleted on its own."""
+        self.changes[previous.status] -= 1
         self._unencoded.pop(invocation, None)
         self._records.delete(invocation)
         self._by_service.delete(_service_key(invocation, previous))
@@ -72,6 +78,10 @@ class Invocations:
     def running(self) -> Iterator[tuple[InvocationId, int]]:
         """Id and incarnation of everything Invoked; what a start has to resume."""
         return ((InvocationId(key), rows.decode_number(raw)) for key, raw in self._running.scan(b"", None))
+
+    def statuses(self) -> Iterator[Status]:
+        """Of all, without reading their records."""
+        return (rows.decode_service_entry(raw)[0] for _, raw in self._by_service.scan(b"", None))
 
     def of_service(self, service: str, key: str | None = None) -> Iterator[tuple[InvocationId, Status, int]]:
         """(id, status, created ms) of a service's invocations, or of those of one key."""

@@ -105,7 +105,7 @@ class InvokerMetrics:
             "Answers of deployments, by HTTP status.",
             ("status_code",),
         )
-        self.accept_to_start = Histogram(
+        self.start_delay = Histogram(
             "restate_invocation_start_delay_seconds",
             "Time from the acceptance of an invocation, or the time it was scheduled for, to its first attempt.",
             WAITS_S,
@@ -125,17 +125,23 @@ class PartitionMetrics:
         self.applied = Counters(
             "restate_partition_apply_command_total", "Records applied by the engine, by kind.", ("command",)
         )
-        self.timers_handled = Counter("restate_partition_timer_due_handled_total", "Timers that came due.")
-        self.transactions_created = Counter(
-            "restate_partition_storage_tx_created_total", "Batches of records that the engine began."
+        self.timers_handled = Reading(
+            "restate_partition_timer_due_handled_total", "Timers that came due.", grows=True
         )
-        self.transactions_committed = Counter(
-            "restate_partition_storage_tx_committed_total", "Batches of records whose changes are on disk."
+        self.timers_handled.of(lambda: self.applied.values.get(("TimerFired",), 0))
+        self.transactions_created = Reading(
+            "restate_partition_storage_tx_created_total", "Writes to the store.", grows=True
         )
-        self.ended = Counters(
+        self.transactions_committed = Reading(
+            "restate_partition_storage_tx_committed_total",
+            "Writes to the store that are on disk.",
+            grows=True,
+        )
+        self.ended = Reading(
             "restate_invocations_total",
             "Invocations that have ended, by outcome: succeeded, failed, cancelled, killed.",
             ("service", "outcome"),
+            grows=True,
         )
         self.invocations = Reading(
             "restate_invocations",

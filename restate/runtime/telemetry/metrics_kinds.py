@@ -40,14 +40,15 @@ class Counters:
     labels: Labels
     values: dict[Labels, float] = attrs.field(factory=dict)
 
-    def add(self, *labels: str, amount: float = 1) -> None:
+    def add(self, *labels: str) -> None:
+        """Count one more."""
         values = self.values
         if labels in values:
-            values[labels] += amount
+            values[labels] += 1
             return
         if len(values) >= MOST_LABEL_SETS:
             labels = (OTHER,) * len(labels)
-        values[labels] = values.get(labels, 0) + amount
+        values[labels] = values.get(labels, 0) + 1
 
     def items(self) -> list[tuple[Labels, float]]:
         """In one go, so that what is counted meanwhile does not disturb."""

@@ -22,6 +22,7 @@ from restate.runtime.model.timer import TimerKey, TimerKind
 def finish(turn: Turn, draft: Draft, outcome: Outcome) -> None:
     """The end of an invocation that had begun: by its own End, by failure, or killed. Saves or frees the draft."""
     turn.attempts.end(draft.id)
+    turn.tally.end(draft.record.target.service, outcome)
     for key in open_sleeps(turn, draft):
         unset(turn, key)
     ended = draft.record

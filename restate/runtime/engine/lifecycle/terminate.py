@@ -76,6 +76,7 @@ def _drop(turn: Turn, draft: Draft, failure: Failure) -> None:
     else:
         assert record.inbox_seq is not None, "an inboxed invocation has its place in the inbox"
         turn.tables.inbox.delete(*object_of(record.target), record.inbox_seq)
+    turn.tally.end(record.target.service, failure)
     for sink in record.sinks:
         answer(turn, draft.id, record.target, sink, failure)
     turn.free(draft)
