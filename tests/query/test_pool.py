@@ -2,7 +2,6 @@
 
 import os
 import signal
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import attrs
@@ -296,14 +295,6 @@ async def test_no_worker_outlives_the_pool(tmp_path: Path) -> None:
             pass
     assert caught.value.sqlstate == errors.SHUTTING_DOWN
     assert not (tmp_path / "query").exists() or list((tmp_path / "query").iterdir()) == []
-
-
-async def test_a_query_may_be_left_after_the_pool_has_ended(tmp_path: Path) -> None:
-    async with AsyncExitStack() as opened:
-        async with bed(tmp_path) as server:
-            statement = Statement("select value from generate_series(1, 100000)")
-            running = server.pool.open(statement, (), Output.JSON, False, SESSION)
-            await opened.enter_async_context(running)
 
 
 async def test_a_row_that_is_written_shows_in_the_next_query(tmp_path: Path) -> None:
