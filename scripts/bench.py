@@ -6,6 +6,7 @@
     .venv/bin/python scripts/bench.py --parts load --sdk python --clients 64
     .venv/bin/python scripts/bench.py sql               queries over a million retained invocations
     .venv/bin/python scripts/bench.py ingress           port 8080 by itself, over each protocol
+    .venv/bin/python scripts/bench.py observation       what metrics, log and traces cost
 
 Needs wrk and h2load (Debian's nghttp2-client), Node for the TypeScript services and the official server. Nothing else
 should run on the machine. Figures are kept in .cache/bench/*.json; the table is printed and written to --output.
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import bench_ingress  # noqa: E402
+import bench_observation  # noqa: E402
 import bench_sql  # noqa: E402
 from bench_measure import PARTS, Plan, measure  # noqa: E402
 from bench_report import table  # noqa: E402
@@ -43,6 +45,9 @@ def main() -> None:
         return
     if sys.argv[1:2] == ["ingress"]:
         bench_ingress.main(sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["observation"]:
+        bench_observation.main(sys.argv[2:])
         return
     options = _options()
     plan = _plan(options)
