@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import attrs
 import trio
@@ -30,23 +29,12 @@ from google.protobuf import json_format
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from restate.runtime.clock import SystemClock, SystemIds  # noqa: E402
-from restate.runtime.config import Ingress as IngressConfig  # noqa: E402
-from restate.runtime.engine.actions import IngressReply  # noqa: E402
-from restate.runtime.ingress.server import Ingress  # noqa: E402
-from restate.runtime.model.journal import Callee  # noqa: E402
-from restate.runtime.model.result import Success  # noqa: E402
-from restate.runtime.model.target import Generation  # noqa: E402
-from restate.runtime.net.listener import bind, serve  # noqa: E402
-from restate.runtime.pb.synth_pb2 import RpcRequest, RpcResponse  # noqa: E402
+from restate.runtime.pb.synth_pb2 import RpcRequest  # noqa: E402
 from restate.runtime.rpc import transcode  # noqa: E402
 from restate.runtime.rpc.frames import frame  # noqa: E402
-from restate.runtime.schema.options import DEFAULTS  # noqa: E402
-from restate.runtime.schema.registry import Registry  # noqa: E402
-from tests.ingress.registries import classic, modern  # noqa: E402
-from tests.schema.builders import registry  # noqa: E402
 from tests.server.process import Conversation, running_service  # noqa: E402
 from tests.support.caller import Caller  # noqa: E402
+from tests.support.ingress_alone import DONE  # noqa: E402
 from tests.support.net_server import H2Peer  # noqa: E402
 from tests.support.processes import Process  # noqa: E402
 from tests.support.server import OurServer  # noqa: E402
@@ -57,8 +45,6 @@ TARGETS_US = {"plain HTTP": 80, "gRPC": 200, "gRPC, classic": 200}
 _TEXT = "Ada"
 _RPC_JSON = json.dumps({"request": _TEXT}).encode()
 _MESSAGE = RpcRequest(request={"string_value": _TEXT}).SerializeToString()
-_DONE = b'"done"'
-_CLASSIC_DONE = RpcResponse(response={"string_value": "done"}).SerializeToString()
 
 
 @attrs.frozen(kw_only=True)
@@ -111,50 +97,23 @@ class Figures:
     cpu_us: float
 
 
-class AtOnce:
-    """A partition whose calls are complete as soon as they are made."""
-
-    def __init__(self, schema: Registry) -> None:
-        self.schema = schema
-        self.ready = trio.Event()
-        self.ready.set()
-        self._modern, self._classic = Success(_DONE), Success(_CLASSIC_DONE)
-
-    async def call(
-        self, callee: Callee, body: bytes, headers: tuple[tuple[str, str], ...], **_: object
-    ) -> IngressReply:
-        await trio.lowlevel.checkpoint()
-        assert callee.target is not None
-        outcome = self._classic if callee.target.generation is Generation.CLASSIC else self._modern
-        return IngressReply(1, callee.invocation, callee.target, outcome, None)
-
-
-async def serve_alone() -> None:
-    """Print the port and serve until killed."""
-    partition: Any = AtOnce(registry(modern(), classic()))
-    ingress = Ingress(partition, IngressConfig(), SystemClock(), SystemIds(), DEFAULTS)
-    listener = bind("127.0.0.1", 0)
-    print(json.dumps({"port": listener.port}), flush=True)
-    async with trio.open_nursery() as nursery:
-        await serve(listener, ingress, nursery=nursery)
-
-
 async def serve_service() -> None:
     """A deployment whose one handler, `Bed/answer`, answers at once."""
 
     async def answer(conversation: Conversation) -> None:
         await conversation.replay()
-        await conversation.output(_DONE)
+        await conversation.output(DONE)
 
     async with running_service(answer=answer) as service:
         print(json.dumps({"port": service.port}), flush=True)
         await trio.sleep_forever()
 
 
-def started(role: str, folder: Path) -> tuple[Process, int]:
-    """This script as another process."""
-    process = Process([sys.executable, __file__, role], {"PYTHONPATH": str(ROOT)}, folder / f"{role}.log")
-    process.wait_for(lambda: "port" in process.log_text(), what=f"the port of {role}")
+def started(script: Path, folder: Path) -> tuple[Process, int]:
+    """A script as another process, and the port that it prints."""
+    log = folder / f"{script.stem}.log"
+    process = Process([sys.executable, str(script)], {"PYTHONPATH": str(ROOT)}, log)
+    process.wait_for(lambda: "port" in process.log_text(), what=f"the port of {script}")
     return process, int(json.loads(process.log_text().splitlines()[0])["port"])
 
 
@@ -222,7 +181,7 @@ def measure(
 
 
 def measure_alone(clients: Sequence[int], seconds: float, folder: Path) -> dict[tuple[str, int], Figures]:
-    server, port = started("alone", folder)
+    server, port = started(ROOT / "tests" / "support" / "ingress_alone.py", folder)
     try:
         calls = (*modern_calls("/Greeter/greet"), *classic_calls("/my.greeter/call"))
         return measure(port, calls, clients, seconds, server, folder)
@@ -231,7 +190,7 @@ def measure_alone(clients: Sequence[int], seconds: float, folder: Path) -> dict[
 
 
 def measure_whole(clients: Sequence[int], seconds: float, folder: Path) -> dict[tuple[str, int], Figures]:
-    service, service_port = started("service", folder)
+    service, service_port = started(Path(__file__), folder)
     server = OurServer(folder)
     try:
         server.start()
@@ -326,5 +285,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    roles = {"alone": serve_alone, "service": serve_service}
-    trio.run(roles[sys.argv[1]])
+    trio.run(serve_service)

@@ -89,6 +89,29 @@ def test_frames_may_be_taken_late() -> None:
     ]
 
 
+def test_long_messages_are_whole_however_they_are_put_together() -> None:
+    messages = [bytes([number]) * (700_000 + number) for number in range(5)]
+    data = b"".join(frame(message) for message in messages)
+    reader = FrameReader(1 << 20)
+    found = []
+    for start in range(0, len(data), 16_384):
+        reader.feed(data[start : start + 16_384])
+        while (one := reader.take()) is not None:
+            found.append(one.message)
+    reader.end()
+    assert found == messages
+
+
+def test_a_long_message_taken_late_is_whole() -> None:
+    message = bytes(range(256)) * 12_000
+    reader = FrameReader(4 << 20)
+    for start in range(0, len(data := frame(message)), 10_000):
+        reader.feed(data[start : start + 10_000])
+    found = reader.take()
+    assert found is not None
+    assert found.message == message
+
+
 def test_a_long_message_is_copied_once() -> None:
     size, piece = 8 << 20, 16_384
     reader = FrameReader(size)

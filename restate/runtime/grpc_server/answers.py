@@ -97,7 +97,11 @@ class GrpcWebAnswer(GrpcAnswer):
         return grpc_web.encode_text(data) if self._wire.text else data
 
     async def reply(self, message: bytes, initial: Headers, trailing: Headers) -> None:
-        frames = await self._frame(message) + grpc_web.trailer_frame(_OK + trailing)
+        trailers = grpc_web.trailer_frame(_OK + trailing)
+        if self._compress:
+            frames = await self._frame(message) + trailers
+        else:
+            frames = b"".join((frame_head(len(message)), message, trailers))
         await self._response.send(200, self._head(initial), self._body(frames))
 
     async def message(self, message: bytes) -> None:

@@ -17,8 +17,13 @@ def to_json(value: Value | Struct) -> bytes:
 
     Raises RpcError INVALID_ARGUMENT for numbers that JSON does not have.
     """
+    return _text(value).encode()
+
+
+def _text(value: Value | Struct) -> str:
+    """A function of its own, so that of a long value nothing else is left when the text is encoded."""
     plain = _of_struct(value) if isinstance(value, Struct) else _plain(value)
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
 
 
 def from_json(text: bytes) -> Value:

@@ -14,6 +14,7 @@ _status_lines: dict[int, bytes] = {}
 _BODYLESS = frozenset((204, 304))
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"  # only HTTP/1.0 needs to be told
+_LONG = 65_536  # bytes of a body that is not copied to leave together with its head
 
 
 def _status_line(status: int) -> bytes:
@@ -66,6 +67,11 @@ class H1Response(Response):
         else:
             head = self._begin(status, headers, b"content-length: %d\r\n" % len(body))
             if self.request.method != "HEAD":
+                if len(body) >= _LONG:
+                    self.finished = True
+                    await self._connection.send(head)
+                    await self._connection.send(body)
+                    return
                 head += body
         self.finished = True
         await self._connection.send(head)

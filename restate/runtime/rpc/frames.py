@@ -12,6 +12,7 @@ TRAILERS = 0x80  # the message is the trailers of a gRPC-Web answer
 HEAD_BYTES = 5
 
 _HEAD = struct.Struct(">BI")
+_BLOCK_BYTES = 1 << 20  # of pieces that are put together early, see FrameReader.feed
 
 
 def frame(message: bytes, flags: int = 0) -> bytes:
@@ -35,24 +36,32 @@ class FrameReader:
     limit: greatest length of a message in bytes, looked at as soon as its head is here.
     """
 
-    __slots__ = ("_limit", "_pieces", "_size", "_wanted")
+    __slots__ = ("_blocks", "_limit", "_loose", "_pieces", "_size", "_wanted")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._pieces: list[bytes] = []
         self._size = 0  # of the pieces together
+        self._blocks = 0  # so many of the pieces, the first ones, are put together
+        self._loose = 0  # size of the others
         self._wanted = HEAD_BYTES  # bytes that must be here before the pieces are looked at again
 
     def feed(self, piece: bytes) -> None:
         self._pieces.append(piece)
         self._size += len(piece)
+        self._loose += len(piece)
+        if self._loose >= _BLOCK_BYTES:
+            # Thousands of small pieces leave holes in memory that the system does not get back; long ones do not.
+            self._pieces[self._blocks :] = [b"".join(self._pieces[self._blocks :])]
+            self._blocks += 1
+            self._loose = 0
 
     def take(self) -> Frame | None:
         """The next frame, if it is here whole. Raises RpcError: INTERNAL for unknown flags, RESOURCE_EXHAUSTED."""
         if self._size < self._wanted:
             return None
         if len(self._pieces[0]) < HEAD_BYTES:
-            self._pieces = [b"".join(self._pieces)]
+            self._keep(b"".join(self._pieces))
         flags, length = _HEAD.unpack_from(self._pieces[0])
         if flags > COMPRESSED:
             raise RpcError(Code.INTERNAL, f"expected a message with flags 0 or 1, got {flags}")
@@ -62,10 +71,14 @@ class FrameReader:
         if self._size < self._wanted:
             return None
         message, rest = self._split(self._wanted)
-        self._pieces = [rest] if rest else []
-        self._size -= self._wanted
+        self._keep(rest)
         self._wanted = HEAD_BYTES
         return Frame(flags == COMPRESSED, message)
+
+    def _keep(self, rest: bytes) -> None:
+        self._pieces = [rest] if rest else []
+        self._size = self._loose = len(rest)
+        self._blocks = 0
 
     def _split(self, end: int) -> tuple[bytes, bytes]:
         """The message, which ends at `end`, and what follows it. A long message is copied once."""

@@ -68,6 +68,11 @@ def to_json(raw: bytes, message_class: type[Message], options: JsonOptions = CLA
 
 def message_to_json(message: Message, options: JsonOptions = CLASSIC_JSON) -> bytes:
     """As compact JSON. Raises RpcError INTERNAL when it has no such form."""
+    return _text(message, options).encode()
+
+
+def _text(message: Message, options: JsonOptions) -> str:
+    """A function of its own, so that of a long message nothing else is left when the text is encoded."""
     try:
         value = json_format.MessageToDict(
             message,
@@ -78,10 +83,9 @@ def message_to_json(message: Message, options: JsonOptions = CLASSIC_JSON) -> by
         )
         if not options.stringify_64_bit_integers:
             value = unquote(value, message.DESCRIPTOR)
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, json_format.SerializeToJsonError, ValueError, RecursionError) as error:
         raise _unserializable(error) from error
-    return text.encode()
 
 
 def parse(body: bytes, message_class: type[Message]) -> Message:
