@@ -182,3 +182,8 @@ def test_a_filter_that_finds_too_many_is_cut_off_and_told(admin: FakeAdmin) -> N
     assert done.exit_code == 0
     assert "There are more than 1; only 1 are taken" in done.stderr
     assert len(admin.changes) == 1
+
+
+def test_what_is_no_id_is_one_segment_of_the_path(admin: FakeAdmin) -> None:
+    assert admin.run("invocations", "cancel", "inv_1 ?é", "-y").exit_code == 1
+    assert [asked.path for asked in admin.asked] == ["/invocations/inv_1%20%3F%C3%A9/cancel"]

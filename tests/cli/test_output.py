@@ -1,8 +1,11 @@
 """Tables and other output."""
 
 import io
+import re
 
-from restate.runtime.cli.output import Output, Styled, clean
+import pytest
+
+from restate.runtime.cli.output import Cell, Output, Styled, clean
 
 
 def _plain() -> tuple[Output, io.StringIO]:
@@ -57,3 +60,50 @@ def test_no_table_has_no_lines() -> None:
     out, stream = _plain()
     out.pairs([])
     assert stream.getvalue() == ""
+
+
+_IDS = ("inv_122iqGJ1NQQA4JxwsSi4jIm3yrBcDl5rEt", "dp_10leZ6Rutfcru98Ous7iqQx")
+_ROW: list[Cell] = [
+    _IDS[0],
+    "Look/completes",
+    Styled("completed", "dim"),
+    None,
+    _IDS[1],
+    "because of " + "words " * 30,
+]
+_HEADERS = ["ID", "TARGET", "STATUS", "KEY", "DEPLOYMENT-ID", "NOTES"]
+
+
+def _drawn(monkeypatch: pytest.MonkeyPatch, width: int, rows: int = 1, *, borders: bool = False) -> str:
+    """The table on a terminal of this width, without its colours."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream = io.StringIO()
+    Output(stream, rich=True, borders=borders).table(_HEADERS, [_ROW] * rows, indent=2)
+    return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+
+
+@pytest.mark.parametrize("borders", [False, True])
+@pytest.mark.parametrize("width", [130, 160, 400])
+def test_a_table_fits_its_terminal_and_breaks_no_id(
+    monkeypatch: pytest.MonkeyPatch, width: int, borders: bool
+) -> None:
+    lines = _drawn(monkeypatch, width, borders=borders).splitlines()
+    assert max(map(len, lines)) <= width
+    header, row = lines[1 if borders else 0], lines[3 if borders else 1]
+    assert all(name in header for name in _HEADERS)
+    assert all(each in row for each in (*_IDS, "Look/completes"))
+
+
+def test_on_a_narrow_terminal_each_row_has_lines_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [line.rstrip() for line in _drawn(monkeypatch, 60, rows=2).splitlines()]
+    assert max(map(len, lines)) <= 60
+    assert lines.count(f"  ID             {_IDS[0]}") == 2
+    assert lines.count(f"  DEPLOYMENT-ID  {_IDS[1]}") == 2
+    assert lines.count("") == 1
+    assert not any("KEY" in line for line in lines)
+
+
+def test_a_terminal_without_colours_gets_the_same_table_without_them() -> None:
+    stream = io.StringIO()
+    Output(stream, rich=True, colours=False).table(["STATE"], [[Styled("up", "green")]])
+    assert [line.rstrip() for line in stream.getvalue().splitlines()] == ["STATE", "up"]

@@ -1,5 +1,6 @@
 """The command tree, the common options, and the start."""
 
+import os
 import subprocess
 import sys
 
@@ -120,6 +121,48 @@ def test_a_call_imports_only_what_it_needs(admin: FakeAdmin, monkeypatch: pytest
     assert "restate.runtime.cli.commands.invocations" not in modules
     assert "restate.runtime.config" not in modules
     assert modules.isdisjoint(set(HEAVY) - {"ssl"})
+
+
+def test_what_others_have_written_does_not_move_the_terminal(admin: FakeAdmin) -> None:
+    done = admin.run("services", "describe", "\x1b[2Jx")
+    assert done.stderr == "Error: /services/%1B%5B2Jx does not exist (404 Not Found)\n"
+    admin.answers["GET /services/Nope"] = (404, {"message": "no \x1b[2J", "restate_code": None})
+    assert admin.run("services", "describe", "Nope").stderr == "Error: no \\x1b[2J (404 Not Found)\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("redirected", "status", "said"),
+    [
+        (">/dev/full", 1, "Error: [Errno 28] No space left on device\n"),
+        (">&-", 0, ""),
+        ("| head -c 1 >/dev/null", 0, ""),
+    ],
+)
+def test_output_that_nobody_takes_is_no_crash(
+    admin: FakeAdmin, redirected: str, status: int, said: str
+) -> None:
+    admin.queries["SELECT"] = [{"n": "x" * 1000}] * 1000
+    command = f'"{sys.executable}" -m restate.runtime.cli -q sql "SELECT n" {redirected}'
+    variables = {**os.environ, "RESTATE_ADMIN_URL": admin.url, "RESTATE_CLI_CONFIG_HOME": "/nowhere"}
+    done = subprocess.run(
+        command, shell=True, env=variables, capture_output=True, text=True, check=False, timeout=20
+    )
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+@pytest.mark.slow
+def test_letters_that_a_terminal_lacks_and_bytes_that_are_none_are_escaped(admin: FakeAdmin) -> None:
+    admin.queries["AS n"] = [{"n": "\u0416 \ud800"}]
+    variables = {**os.environ, "RESTATE_ADMIN_URL": admin.url, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "restate.runtime.cli", "-q", "sql", b"SELECT '\xff' AS n"],
+        env=variables,
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == b"N\n\\u0416 \\ud800\n"
+    assert admin.asked[0].body == {"query": "SELECT '\udcff' AS n"}
 
 
 @pytest.mark.slow

@@ -63,7 +63,19 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
         load(None, {"RESTATE_CLI_CONFIG_HOME": str(tmp_path)})
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://h:x", "http://h:99999", "http://[::1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x",
+        "http://",
+        "http://h:x",
+        "http://h:99999",
+        "http://[::1",
+        "http://a b",
+        "http://ü",
+        "http://a/\x1b",
+    ],
+)
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(CommandError, match="RESTATE_ADMIN_URL: expected an http"):
         load(None, {"RESTATE_CLI_CONFIG_HOME": "/nowhere", "RESTATE_ADMIN_URL": url})
@@ -71,3 +83,19 @@ def test_a_url_that_is_none_is_refused(url: str) -> None:
 
 def test_a_url_may_lack_its_scheme() -> None:
     assert load(None, {"RESTATE_ADMIN_URL": "box:9070/"}).admin_url == "http://box:9070"
+
+
+@pytest.mark.parametrize("token", ["a\nb", "ü", "\udcff"])
+def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
+    with pytest.raises(CommandError, match="RESTATE_AUTH_TOKEN: expected a token of printable"):
+        load(None, {"RESTATE_CLI_CONFIG_HOME": "/nowhere", "RESTATE_AUTH_TOKEN": token})
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [("admin_base_url = 3", "RESTATE_ADMIN_URL"), ("bearer_token = [1]", "RESTATE_AUTH_TOKEN")],
+)
+def test_a_file_with_another_type_than_text_is_refused(tmp_path: Path, line: str, named: str) -> None:
+    (tmp_path / "config.toml").write_text(f"[local]\n{line}\n")
+    with pytest.raises(CommandError, match=named):
+        load(None, {"RESTATE_CLI_CONFIG_HOME": str(tmp_path)})

@@ -180,3 +180,11 @@ def test_clearing_takes_one_key_or_all(stored: FakeAdmin) -> None:
 def test_nothing_to_clear_ends_with_1(admin: FakeAdmin) -> None:
     done = admin.run("state", "clear", "Counter", "-y")
     assert (done.exit_code, done.stderr) == (1, "Error: no state was found for 'Counter'\n")
+
+
+def test_half_a_letter_is_refused(stored: FakeAdmin) -> None:
+    done = stored.run(
+        "state", "patch", "Counter", "k", "-y", "-p", '[{"op": "add", "path": "/name", "value": "\\ud800"}]'
+    )
+    assert (done.exit_code, len(stored.asked)) == (1, 2)
+    assert "the value of 'name' has text that is no Unicode" in done.stderr

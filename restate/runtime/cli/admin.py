@@ -10,6 +10,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from restate.runtime.cli.problems import CommandError, RefusedError, UnreachableError
 
+_AS_GIVEN = "surrogateescape"
+"""Bytes of the command line that are no UTF-8 reach the server as they are; it says what is wrong with them."""
+
 Json = dict[str, Any]
 """An object as the server sent it. Fields that this program does not know are left alone."""
 
@@ -58,7 +61,7 @@ class Admin:
         Raises RefusedError for a status of 300 and above, UnreachableError.
         """
         given = {name: value for name, value in query.items() if value is not None}
-        target = urlsplit(self.url).path + path + (f"?{urlencode(given)}" if given else "")
+        target = urlsplit(self.url).path + path + (f"?{urlencode(given, errors=_AS_GIVEN)}" if given else "")
         status, content = self._exchange(method, target, body)
         if status >= 300:
             raise _refusal(status, content)
@@ -79,7 +82,7 @@ class Admin:
             self._connection = None
 
     def _exchange(self, method: str, target: str, body: object) -> tuple[int, bytes]:
-        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        content = None if body is None else json.dumps(body).encode()
         headers = self._headers if content is None else {**self._headers, "content-type": "application/json"}
         kept = self._connection is not None
         try:
@@ -144,7 +147,7 @@ class Admin:
 
 def segment(text: str) -> str:
     """Text as one segment of a path."""
-    return quote(text, safe="")
+    return quote(text, safe="", errors=_AS_GIVEN)
 
 
 def _json(content: bytes, url: str) -> Any:

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 import attrs
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
+
+_READABLE_COLUMNS = 12
+"""A column of a table that is narrower than its text is no longer read with ease below it."""
 
 # Names and messages come from others; what a terminal would obey is shown as an escape instead.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -30,15 +34,16 @@ Cell = str | Styled | int | float | None
 class Output:
     """Writes to one stream. Everything but JSON is for people, and may change between releases."""
 
-    def __init__(self, stream: TextIO, *, rich: bool, borders: bool = False) -> None:
-        """rich: colours, and tables fitted to the terminal's width."""
+    def __init__(self, stream: TextIO, *, rich: bool, colours: bool = True, borders: bool = False) -> None:
+        """rich: tables are fitted to the terminal's width; with colours, unless they are not wanted."""
         self._stream = stream
         self._rich = rich
+        self._colours = colours
         self._borders = borders
 
     def onto(self, stream: TextIO) -> "Output":
         """The same, written to another stream."""
-        return Output(stream, rich=self._rich, borders=self._borders)
+        return Output(stream, rich=self._rich, colours=self._colours, borders=self._borders)
 
     def line(self, text: str = "", style: str = "") -> None:
         if self._rich and style:
@@ -84,18 +89,33 @@ class Output:
         self._stream.flush()
 
     def _print_table(self, headers: Sequence[str], rows: Sequence[Sequence[Cell]], indent: int) -> None:
+        """Where the terminal is too narrow for it, each row as its own lines."""
         from rich import box
         from rich.padding import Padding
         from rich.table import Table
 
+        between = 3 * len(headers) + 1 if self._borders else 2 * (len(headers) - 1)
+        widths = _fitted(headers, rows, self._console().width - indent - between)
+        if widths is None:
+            self._print_records(headers, rows, indent)
+            return
         table = Table(
             box=box.ROUNDED if self._borders else None, header_style="bold cyan", pad_edge=self._borders
         )
-        for header in headers:
-            table.add_column(header, overflow="fold", no_wrap=header.endswith("ID"))
+        for header, width in zip(headers, widths, strict=True):
+            table.add_column(header, overflow="fold", width=width)
         for row in rows:
             table.add_row(*map(_rich_text, row))
-        self._print(Padding(table, (0, 0, 0, indent)))
+        self._print(Padding(table, (0, 0, 0, indent), expand=False))
+
+    def _print_records(self, headers: Sequence[str], rows: Sequence[Sequence[Cell]], indent: int) -> None:
+        for place, row in enumerate(rows):
+            if place:
+                self.line()
+            named = zip(headers, row, strict=True)
+            self._print_pairs(
+                [(header, cell) for header, cell in named if cell is not None and cell != ""], indent
+            )
 
     def _print_pairs(self, pairs: Sequence[tuple[str, Cell]], indent: int) -> None:
         from rich.padding import Padding
@@ -106,13 +126,22 @@ class Output:
         table.add_column(overflow="fold")
         for name, cell in pairs:
             table.add_row(name, _rich_text(cell))
-        self._print(Padding(table, (0, 0, 0, indent)))
+        self._print(Padding(table, (0, 0, 0, indent), expand=False))
 
     def _print(self, renderable: Any) -> None:
+        self._console().print(renderable)
+
+    def _console(self) -> "Console":
+        """As wide as the terminal is now."""
         from rich.console import Console
 
-        Console(file=self._stream, force_terminal=True, highlight=False, markup=False, emoji=False).print(
-            renderable
+        return Console(
+            file=self._stream,
+            force_terminal=True,
+            color_system="auto" if self._colours else None,
+            highlight=False,
+            markup=False,
+            emoji=False,
         )
 
 
@@ -135,6 +164,31 @@ def _rich_text(cell: Cell) -> "Text":
     from rich.text import Text
 
     return Text(_text(cell), style=cell.style if isinstance(cell, Styled) else "")
+
+
+def _fitted(headers: Sequence[str], rows: Sequence[Sequence[Cell]], room: int) -> list[int] | None:
+    """Widths of the columns that together take at most `room`; None if text would be cut into slices.
+
+    Ids stay whole, so that they can be marked and copied.
+    """
+    wanted, least = [], []
+    for place, header in enumerate(headers):
+        longest = max((_longest(_text(row[place])) for row in rows), default=0)
+        wanted.append(max(_width(header), min(longest, room)))
+        shortest = longest if header.endswith("ID") else min(longest, _READABLE_COLUMNS)
+        least.append(max(_width(header), shortest))
+    if sum(least) > room:
+        return None
+    while sum(wanted) > room:
+        widest = max(
+            (place for place in range(len(wanted)) if wanted[place] > least[place]), key=wanted.__getitem__
+        )
+        wanted[widest] -= 1
+    return wanted
+
+
+def _longest(text: str) -> int:
+    return max(_width(line) for line in text.expandtabs(8).split("\n"))
 
 
 def _width(text: str) -> int:

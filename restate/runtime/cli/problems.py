@@ -2,12 +2,14 @@
 
 import click
 
+from restate.runtime.cli.output import clean
+
 
 class CommandError(click.ClickException):
     """The command could not be done; the message says why and, where known, what to do. Exit status 1."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
+        super().__init__(clean(message))
 
 
 class UnreachableError(CommandError):

@@ -15,7 +15,7 @@ import click
 
 from restate.runtime.cli import settings
 from restate.runtime.cli.admin import Admin
-from restate.runtime.cli.output import Output
+from restate.runtime.cli.output import Output, clean
 from restate.runtime.cli.problems import CommandError, UnreachableError
 from restate.runtime.cli.times import TimeFormat, age, moment
 
@@ -64,14 +64,19 @@ class Session:
     def out(self) -> Output:
         """Standard output."""
         if self._out is None:
-            rich = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-            self._out = Output(sys.stdout, rich=rich, borders=self.borders)
+            # Empty, it does not count: https://no-color.org
+            self._out = Output(
+                sys.stdout,
+                rich=sys.stdout.isatty(),
+                colours=not os.environ.get("NO_COLOR"),
+                borders=self.borders,
+            )
         return self._out
 
     def note(self, text: str) -> None:
         """A remark for people, on standard error, so that what scripts read stays clean."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(clean(text), err=True)
 
     def confirm(self, question: str) -> None:
         """Go on only if the user, or --yes, says so. CommandError otherwise."""
@@ -79,7 +84,7 @@ class Session:
             return
         if not sys.stdin.isatty():
             raise CommandError(f"{question} Nobody is there to answer; pass --yes to do it.")
-        if not click.confirm(question, err=True):
+        if not click.confirm(clean(question), err=True):
             raise CommandError("nothing was changed")
 
     def moment(self, text: str | None) -> str | None:

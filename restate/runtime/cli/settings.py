@@ -49,7 +49,7 @@ def load(environment: str | None, environ: Mapping[str, str]) -> Settings:
             f"http://{host}:{_INGRESS_PORT}",
             "RESTATE_INGRESS_URL",
         ),
-        token=environ.get("RESTATE_AUTH_TOKEN") or section.get("bearer_token"),
+        token=_token(environ.get("RESTATE_AUTH_TOKEN") or section.get("bearer_token")),
     )
 
 
@@ -77,15 +77,23 @@ def _section(file: Path, name: str) -> dict[str, Any]:
     return section
 
 
-def _url(given: str | None, default: str, where: str) -> str:
+def _token(given: object) -> str | None:
+    if given is None or (isinstance(given, str) and given.isascii() and given.isprintable()):
+        return given
+    raise CommandError("RESTATE_AUTH_TOKEN: expected a token of printable ASCII characters")
+
+
+def _url(given: object, default: str, where: str) -> str:
     """Without a trailing slash."""
-    url = given or default
+    url = (given or default) if isinstance(given, str | None) else ""
     if "://" not in url:
         url = f"http://{url}"
     url = url.rstrip("/")
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # What a request line cannot have.
+        usable = usable and url.isascii() and url.isprintable() and " " not in url
     except ValueError:
         usable = False
     if not usable:

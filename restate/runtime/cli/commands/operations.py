@@ -3,7 +3,7 @@
 import attrs
 import click
 
-from restate.runtime.cli.admin import Json
+from restate.runtime.cli.admin import Json, segment
 from restate.runtime.cli.output import Styled
 from restate.runtime.cli.problems import CommandError, RefusedError
 from restate.runtime.cli.session import Session
@@ -59,7 +59,7 @@ def _perform(
     session.confirm(f"{operation.name.capitalize()} {count}?")
     results: list[Json] = []
     for row in rows:
-        path = f"/invocations/{row['id']}/{operation.name}"
+        path = f"/invocations/{segment(row['id'])}/{operation.name}"
         try:
             answer = session.admin.request("PATCH", path, query={"deployment": deployment})
         except RefusedError as error:

@@ -218,7 +218,13 @@ def _stored(changed: Any, old: State, *, binary: bool) -> State:
 
 def _encoded(name: str, value: Any, *, binary: bool) -> bytes:
     if not binary:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        try:
+            return text.encode()
+        except UnicodeEncodeError as error:
+            raise CommandError(
+                f"the value of '{name}' has text that is no Unicode: {error.reason}"
+            ) from error
     try:
         return base64.b64decode(value, validate=True)
     except (ValueError, TypeError) as error:
