@@ -117,15 +117,20 @@ def test_overwriting_shows_what_changes(admin: FakeAdmin) -> None:
 
 
 def test_the_list_has_addresses_services_and_ages(admin: FakeAdmin) -> None:
-    admin.answers["GET /deployments"] = (200, {"deployments": [deployment()]})
+    others = [deployment(id=name, created_at="2999-01-01T00:00:00Z") for name in ("dp_old", "dp_older")]
+    admin.answers["GET /deployments"] = (200, {"deployments": [deployment(), *others]})
     admin.answers["GET /services"] = (200, {"services": [service()]})
-    admin.queries["sys_invocation_status"] = [{"service": "Counter", "handler": "add", "count": 3}]
+    admin.queries["sys_invocation_status"] = [
+        {"deployment": DEPLOYMENT_ID, "count": 3},
+        {"deployment": "dp_old", "count": 1},
+    ]
     plain = admin.run("dp", "ls")
     assert plain.stdout.splitlines()[1].startswith(f"{DEPLOYMENT_ID}  http://localhost:9080/  HTTP")
     assert not admin.sql
     extra = admin.run("dp", "ls", "--extra", "--json")
-    (shown,) = json.loads(extra.stdout)
-    assert (shown["status"], shown["active_invocations"]) == ("Active", 3)
+    shown = [(each["status"], each["active_invocations"]) for each in json.loads(extra.stdout)]
+    assert shown == [("Active", 3), ("Draining", 1), ("Drained", 0)]
+    assert len(admin.sql) == 1
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ def list_(session: Session, *, extra: bool) -> None:
         session.admin.get("/deployments")["deployments"], key=lambda each: str(each["created_at"])
     )
     if extra:
-        latest = _latest(session)
+        latest, counts = _latest(session), _active_everywhere(session)
         for deployment in deployments:
-            active = sum(_active(session, deployment["id"]).values())
+            active = counts.get(deployment["id"], 0)
             deployment |= {"status": _status(deployment["id"], active, latest), "active_invocations": active}
     if session.json:
         session.out.json(deployments)
@@ -59,11 +59,11 @@ def list_(session: Session, *, extra: bool) -> None:
         services = "\n".join(
             f"{each['name']} [{each['revision']}]" for each in _by_name(deployment["services"])
         )
-        counts: list[Cell] = []
+        use: list[Cell] = []
         if extra:
-            counts = [_styled_status(deployment["status"]), deployment["active_invocations"]]
+            use = [_styled_status(deployment["status"]), deployment["active_invocations"]]
         created = session.age(deployment["created_at"])
-        rows.append([deployment["id"], endpoint(deployment), kind(deployment), *counts, created, services])
+        rows.append([deployment["id"], endpoint(deployment), kind(deployment), *use, created, services])
     session.out.table(headers, rows)
 
 
@@ -295,6 +295,15 @@ def _active(session: Session, deployment_id: str) -> Counter[tuple[str, str]]:
         " GROUP BY target_service_name, target_handler_name"
     )
     return Counter({(row["service"], row["handler"]): row["count"] for row in rows})
+
+
+def _active_everywhere(session: Session) -> dict[str, int]:
+    """{deployment: invocations pinned to it that have not ended}; without those that have none."""
+    rows = session.admin.query(
+        "SELECT pinned_deployment_id AS deployment, COUNT(1) AS count FROM sys_invocation_status"
+        " WHERE pinned_deployment_id IS NOT NULL AND status != 'completed' GROUP BY pinned_deployment_id"
+    )
+    return {row["deployment"]: row["count"] for row in rows}
 
 
 def _status(deployment_id: str, active: int, latest: dict[str, str]) -> str:
