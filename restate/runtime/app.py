@@ -54,7 +54,6 @@ from restate.runtime.partition.processor import Processor
 from restate.runtime.partition.timers import Timers
 from restate.runtime.ports import Ports, PortsFile, opened_ports
 from restate.runtime.query.pool import Pool
-from restate.runtime.query.postgres import PostgresPort
 from restate.runtime.schema.registry import Registry
 from restate.runtime.security import Security
 from restate.runtime.service_manager import ServiceManager
@@ -167,6 +166,7 @@ class _Server:
         self._partition = Partition(queue_limit=config.engine.queue_limit)
         self._stopping = trio.Event()
         self._admin_ended = trio.Event()
+        self._importing = trio.CapacityLimiter(1)
 
     async def run(
         self, signals: AsyncIterator[int], ports: Ports, ports_file: PortsFile, store: Store
@@ -350,9 +350,6 @@ class _Server:
         self._connections["ingress"] = lambda: drain.connections
         observe_ingress(self._metrics, self._config, ingress, drain)
         await self._serve("ingress", self._ports.ingress, ingress, engine, work, drain)
-        postgres = PostgresPort(self._ports.postgres, self._queries, self._postgres)
-        self._connections["postgres"] = lambda: postgres.connections
-        engine.start_soon(postgres.run, drain)
         self._partition.serve()
         self._ports_file.write(self._ports)
         self._manager.ready(self._status())
@@ -361,11 +358,12 @@ class _Server:
             host, port = listener.address
             log.info("%s listening on %s:%d", name, host, port)
         engine.start_soon(self._admin)
+        engine.start_soon(self._sql, drain)
 
     async def _admin(self) -> None:
         """The admin app is the slow part of the start: its imports must not delay the first invocation."""
         try:
-            server, discovery = await trio.to_thread.run_sync(_import_admin)
+            server, discovery = await trio.to_thread.run_sync(_import_admin, limiter=self._importing)
             if self._stopping.is_set():
                 return
             await server.serve(
@@ -387,6 +385,15 @@ class _Server:
             )
         finally:
             self._admin_ended.set()
+
+    async def _sql(self, drain: Drain) -> None:
+        """The Postgres port; its imports come after those of the admin app."""
+        module = await trio.to_thread.run_sync(
+            importlib.import_module, "restate.runtime.query.postgres", limiter=self._importing
+        )
+        port = module.PostgresPort(self._ports.postgres, self._queries, self._postgres)
+        self._connections["postgres"] = lambda: port.connections
+        await port.run(drain)
 
     def _is_live(self, service: str) -> bool:
         """Whether an invocation of the service has not ended."""

@@ -4,7 +4,7 @@ Everything here may be called in another thread than that of the loop: what is r
 """
 
 import os
-import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -33,7 +33,7 @@ _MEMORY = {
 def observe_node(metrics: Metrics, node: Node, connections: Mapping[str, Callable[[], int]]) -> None:
     """connections: {port: how many there are}; ports may come later."""
     process = metrics.process
-    process.build.read = lambda: (((__version__, platform.python_version()), 1),)
+    process.build.read = lambda: (((__version__, sys.version.partition(" ")[0]), 1),)
     process.status.read = lambda: [((each.value,), each is node.status) for each in Status]
     process.connections.read = lambda: [((port,), count()) for port, count in list(connections.items())]
 

@@ -7,14 +7,8 @@ from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
-from prometheus_client.metrics_core import (
-    Metric as Family,
-)
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -55,29 +49,24 @@ class _Ours(Collector):
 
 
 def _family(metric: Metric) -> Family:
-    match metric:
-        case Counter(name, help, value):
-            return CounterMetricFamily(name, help, value=value)
-        case Counters(name, help, labels):
-            counters = CounterMetricFamily(name, help, labels=labels)
-            for values, value in metric.items():
-                counters.add_metric(values, value)
-            return counters
-        case Reading(name, help, labels):
-            kind = CounterMetricFamily if metric.grows else GaugeMetricFamily
-            reading = kind(name, help, labels=labels)
-            for values, value in metric.read():
-                reading.add_metric(values, value)
-            return reading
-        case Histogram(name, help, bounds):
-            histogram = HistogramMetricFamily(name, help, labels=())
-            _add(histogram, (), bounds, metric.buckets)
-            return histogram
-        case Histograms(name, help, labels, bounds):
-            histogram = HistogramMetricFamily(name, help, labels=labels)
-            for values, buckets in metric.items():
-                _add(histogram, values, bounds, buckets)
-            return histogram
+    name, text, labels = metric.name, metric.text, metric.labels
+    family: CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+    if isinstance(metric, Histogram | Histograms):
+        family = HistogramMetricFamily(name, text, labels=labels)
+        several = [((), metric.buckets)] if isinstance(metric, Histogram) else metric.items()
+        for values, buckets in several:
+            _add(family, values, metric.bounds, buckets)
+        return family
+    if isinstance(metric, Reading):
+        family = (CounterMetricFamily if metric.grows else GaugeMetricFamily)(name, text, labels=labels)
+        samples = metric.read()
+    else:
+        assert isinstance(metric, Counter | Counters)
+        family = CounterMetricFamily(name, text, labels=labels)
+        samples = metric.items() if isinstance(metric, Counters) else (((), metric.value),)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
 
 
 def _add(family: HistogramMetricFamily, labels: Labels, bounds: tuple[float, ...], buckets: Buckets) -> None:

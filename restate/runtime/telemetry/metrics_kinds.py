@@ -6,8 +6,6 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 
-import attrs
-
 OTHER = "other"
 """Stands in every label of what is counted once a metric has as many label sets as it may have."""
 MOST_LABEL_SETS = 1000
@@ -22,23 +20,36 @@ SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 Labels = tuple[str, ...]
 
 
-@attrs.define(eq=False)
-class Counter:
-    """A number that only grows. name: ends in `_total`."""
+# Plain classes: those that attrs makes would take two milliseconds of every start.
+class Metric:
+    """name: as Prometheus has it; counters end in `_total`. text: what it tells. labels: their names."""
 
-    name: str
-    help: str
-    value: float = 0
+    __slots__ = ("labels", "name", "text")
+
+    def __init__(self, name: str, text: str, labels: Labels = ()) -> None:
+        self.name = name
+        self.text = text
+        self.labels = labels
 
 
-@attrs.define(eq=False)
-class Counters:
-    """As a counter, one for each combination of label values. labels: their names."""
+class Counter(Metric):
+    """A number that only grows."""
 
-    name: str
-    help: str
-    labels: Labels
-    values: dict[Labels, float] = attrs.field(factory=dict)
+    __slots__ = ("value",)
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(name, text)
+        self.value: float = 0
+
+
+class Counters(Metric):
+    """As a counter, one for each combination of label values."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, name: str, text: str, labels: Labels) -> None:
+        super().__init__(name, text, labels)
+        self.values: dict[Labels, float] = {}
 
     def add(self, *labels: str) -> None:
         """Count one more."""
@@ -55,27 +66,20 @@ class Counters:
         return list(self.values.items())
 
 
-@attrs.define(eq=False)
-class Reading:
-    """Numbers that somebody else keeps. read: asked in the thread of the exposition; empty: not known yet.
+class Reading(Metric):
+    """Numbers that somebody else keeps. grows: it is a counter."""
 
-    grows: it is a counter, and its name ends in `_total`.
-    """
+    __slots__ = ("grows", "read")
 
-    name: str
-    help: str
-    labels: Labels = ()
-    grows: bool = False
-    read: Callable[[], Iterable[tuple[Labels, float]]] = tuple
+    def __init__(self, name: str, text: str, labels: Labels = (), *, grows: bool = False) -> None:
+        super().__init__(name, text, labels)
+        self.grows = grows
+        self.read: Callable[[], Iterable[tuple[Labels, float]]] = tuple
+        """Asked in the thread of the exposition; empty: not known yet."""
 
-    def of(self, read: Callable[[], float | None]) -> None:
+    def of(self, read: Callable[[], float]) -> None:
         """Have it read from here; for one without labels."""
-
-        def samples() -> Iterable[tuple[Labels, float]]:
-            value = read()
-            return () if value is None else (((), value),)
-
-        self.read = samples
+        self.read = lambda: (((), read()),)
 
 
 class Buckets:
@@ -93,30 +97,27 @@ class Buckets:
         self.total += value
 
 
-@attrs.define(eq=False)
-class Histogram:
+class Histogram(Metric):
     """How one kind of value is distributed. bounds: upper ones, ascending; values above the last one count as well."""
 
-    name: str
-    help: str
-    bounds: tuple[float, ...]
-    buckets: Buckets = attrs.field(init=False)
-    observe: Callable[[float], None] = attrs.field(init=False)
+    __slots__ = ("bounds", "buckets", "observe")
 
-    def __attrs_post_init__(self) -> None:
-        self.buckets = Buckets(self.bounds)
+    def __init__(self, name: str, text: str, bounds: tuple[float, ...]) -> None:
+        super().__init__(name, text)
+        self.bounds = bounds
+        self.buckets = Buckets(bounds)
         self.observe = self.buckets.observe
 
 
-@attrs.define(eq=False)
-class Histograms:
+class Histograms(Metric):
     """As a histogram, one for each combination of label values."""
 
-    name: str
-    help: str
-    labels: Labels
-    bounds: tuple[float, ...]
-    values: dict[Labels, Buckets] = attrs.field(factory=dict)
+    __slots__ = ("bounds", "values")
+
+    def __init__(self, name: str, text: str, labels: Labels, bounds: tuple[float, ...]) -> None:
+        super().__init__(name, text, labels)
+        self.bounds = bounds
+        self.values: dict[Labels, Buckets] = {}
 
     def observe(self, value: float, *labels: str) -> None:
         buckets = self.values.get(labels)
@@ -124,14 +125,12 @@ class Histograms:
             buckets = self._new(labels)
         buckets.observe(value)
 
-    def _new(self, labels: Labels) -> Buckets:
-        if len(self.values) >= MOST_LABEL_SETS // len(self.bounds):
-            labels = (OTHER,) * len(labels)
-        return self.values.setdefault(labels, Buckets(self.bounds))
-
     def items(self) -> list[tuple[Labels, Buckets]]:
         """As `Counters.items`."""
         return list(self.values.items())
 
-
-Metric = Counter | Counters | Reading | Histogram | Histograms
+    def _new(self, labels: Labels) -> Buckets:
+        # Each label set is as many lines as there are bounds.
+        if len(self.values) >= MOST_LABEL_SETS // len(self.bounds):
+            labels = (OTHER,) * len(labels)
+        return self.values.setdefault(labels, Buckets(self.bounds))
