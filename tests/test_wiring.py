@@ -1,6 +1,7 @@
 import logging
 from pathlib import Path
 
+import attrs
 import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -9,9 +10,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from restate.runtime.clock import SystemClock
 from restate.runtime.config import Config, load
 from restate.runtime.errors import ConfigError
+from restate.runtime.net.limits import Limits
 from restate.runtime.net.origin import Origin
 from restate.runtime.query.postgres_options import PostgresOptions
-from restate.runtime.wiring import client_proxy, client_trust, identity, postgres_options
+from restate.runtime.storage.rocksdb import RocksOptions
+from restate.runtime.wiring import (
+    client_proxy,
+    client_trust,
+    identity,
+    listener_limits,
+    pool_settings,
+    postgres_options,
+    rocks_options,
+)
 
 
 def configured(folder: Path, **settings: str) -> Config:
@@ -25,6 +36,21 @@ def test_without_settings_nothing_is_signed_trusted_or_diverted() -> None:
     assert identity(config, SystemClock()).headers("/discover") == [
         (b"x-restate-cluster-name", b"localcluster")
     ]
+
+
+def test_what_is_not_set_is_what_the_parts_do_by_themselves(tmp_path: Path) -> None:
+    config = Config(base_dir=tmp_path)
+    assert listener_limits(config) == Limits()
+    assert rocks_options(config) == RocksOptions()
+    settings = pool_settings(config)
+    assert settings == attrs.evolve(settings, cancel_grace_s=0.25, longest_sql=1 << 20)
+
+
+def test_a_shutdown_is_divided_unless_its_parts_are_set() -> None:
+    config = Config(shutdown_grace_period_ms=6_000)
+    assert (config.shutdown_attempts_s, config.shutdown_clients_s) == (1.0, 0.3)
+    config = Config(shutdown_attempts_timeout_ms=50_000, shutdown_clients_timeout_ms=0)
+    assert (config.shutdown_attempts_s, config.shutdown_clients_s) == (50.0, 0.0)
 
 
 def test_the_postgres_port_gets_its_settings_in_its_own_units(tmp_path: Path) -> None:

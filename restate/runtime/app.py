@@ -80,14 +80,8 @@ from restate.runtime.wiring import (
 
 log = logging.getLogger("restate.app")
 
-_ATTEMPTS_SHARE = 1 / 6
-"""Of the grace period: for attempts that do not suspend when asked, because they are busy or hang."""
-_CLIENTS_SHARE = 1 / 20
-"""Of the grace period: for clients to take their answers, once no new ones can come."""
 _LAST_LOOK_S = 0.2
 """For requests to node-ctrl that are in progress at the very end."""
-_SPANS_S = 2.0
-"""For the last spans to reach the collector."""
 _LOOK_AGAIN_S = 0.05
 """How long a client may wait for being sent away after the attempt it waits for has suspended."""
 
@@ -189,7 +183,8 @@ class _Server:
                         drain = Drain()
                         await self._start_ports(engine, work, drain)
                         await self._stopping.wait()
-                        await self._drain(supervisor, drain)
+                        with trio.move_on_after(self._config.shutdown_grace_period_ms / 1000):
+                            await self._drain(supervisor, drain)
                         work.cancel_scope.cancel()
                     engine.cancel_scope.cancel()
                 node_drain.start()
@@ -198,7 +193,7 @@ class _Server:
                 node.cancel_scope.cancel()
             storage.cancel_scope.cancel()
         # A collector that is down must not hold up the end.
-        with trio.move_on_after(_SPANS_S):
+        with trio.move_on_after(self._config.observability.tracing.shutdown_timeout_ms / 1000):
             await trio.to_thread.run_sync(self._send_spans, abandon_on_cancel=True)
 
     async def _watch(self, signals: AsyncIterator[int]) -> None:
@@ -251,7 +246,7 @@ class _Server:
         supervisor = Supervisor(
             work,
             task,
-            Retries(routes, partition, self._clock, metrics.invoker),
+            Retries(routes, partition, self._clock, metrics.invoker, jitter=config.retry_policy.jitter),
             partition,
             reader,
             concurrency_limit=config.invoker.concurrency_limit,
@@ -408,10 +403,9 @@ class _Server:
 
     async def _drain(self, supervisor: Supervisor, drain: Drain) -> None:
         """Finish in good order what can be finished soon. Far below the grace period, which is the upper bound."""
-        grace_s = self._config.shutdown_grace_period_ms / 1000
         self._partition.refuse()
         drain.start()
-        with trio.move_on_after(grace_s * _ATTEMPTS_SHARE) as attempts:
+        with trio.move_on_after(self._config.shutdown_attempts_s) as attempts:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._send_clients_away, supervisor)
                 await supervisor.drain()
@@ -422,7 +416,7 @@ class _Server:
             )
         await self._partition.settle()
         self._partition.send_away(self._partition.awaited())
-        with trio.move_on_after(grace_s * _CLIENTS_SHARE) as clients:
+        with trio.move_on_after(self._config.shutdown_clients_s) as clients:
             await drain.finished.wait()
             await self._admin_ended.wait()
         if clients.cancelled_caught:

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import socket
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,20 +42,21 @@ def opened_ports(config: Config, environ: MutableMapping[str, str]) -> Iterator[
     listeners: list[Listener] = []
     try:
         for name, address in addresses(config).items():
-            listeners.append(_listener(name, address, passed.pop(name.replace("_", "-"), None)))
+            sock = passed.pop(name.replace("_", "-"), None)
+            listeners.append(
+                Listener(sock) if sock is not None else _bound(name, address, config.net.backlog)
+            )
         yield Ports(*listeners)
     finally:
         for listener in listeners:
             listener.close()
-        for sock in passed.values():
-            sock.close()
+        for unused in passed.values():
+            unused.close()
 
 
-def _listener(name: str, address: Address, passed: socket.socket | None) -> Listener:
-    if passed is not None:
-        return Listener(passed)
+def _bound(name: str, address: Address, backlog: int) -> Listener:
     try:
-        return bind(address.ip, address.port)
+        return bind(address.ip, address.port, backlog)
     except OSError as error:
         reason = "it is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
         raise PortInUse(f"{name}.bind_address: cannot listen on {address}: {reason}") from error

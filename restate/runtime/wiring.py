@@ -49,6 +49,11 @@ def listener_limits(config: Config) -> Limits:
     net = config.net
     return Limits(
         max_connections=net.connection_limit,
+        probe_interval=net.probe_interval_ms / 1000,
+        linger_timeout=net.linger_timeout_ms / 1000,
+        body_drain_bytes=net.body_discard_limit,
+        control_backlog_bytes=net.control_backlog_bytes,
+        control_frames_per_interval=net.control_frame_limit,
         first_bytes_timeout=net.first_bytes_timeout_ms / 1000,
         head_timeout=net.header_timeout_ms / 1000,
         body_timeout=net.stall_timeout_ms / 1000,
@@ -171,6 +176,7 @@ def tracer(config: Config) -> tuple[Tracer, Callable[[], None]]:
         tracing.json_file_export_path,
         tracing.sample_ratio,
         tracing.service_name,
+        tracing.export_timeout_ms / 1000,
     )
     return made, made.shutdown
 
@@ -192,6 +198,8 @@ def rocks_options(config: Config) -> RocksOptions:
         write_buffers_size=config.storage.write_buffer_bytes,
         table_write_buffer_size=config.storage.table_write_buffer_bytes,
         wal_size=config.storage.log_bytes,
+        background_jobs=config.storage.background_jobs,
+        open_files=config.storage.open_file_limit,
     )
 
 
@@ -205,12 +213,15 @@ def pool_settings(config: Config) -> PoolSettings:
             memory_bytes=query.memory,
             address_space_bytes=query.address_space,
             start_timeout_s=query.start_timeout_ms / 1000,
+            cache_bytes=query.worker_cache,
         ),
         worker_limit=min(4, os.cpu_count() or 1) if query.workers is None else query.workers,
         queue_limit=query.queue,
         timeout_s=query.timeout_ms / 1000,
         take_timeout_s=query.take_timeout_ms / 1000,
         idle_timeout_s=query.idle_timeout_ms / 1000,
+        cancel_grace_s=query.cancel_timeout_ms / 1000,
+        longest_sql=query.sql_size_limit,
     )
 
 

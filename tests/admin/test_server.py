@@ -60,11 +60,14 @@ class HangingDiscovery(FakeDiscovery):
 
 
 @asynccontextmanager
-async def running(discovery: FakeDiscovery | None = None) -> AsyncIterator[Running]:
+async def running(
+    discovery: FakeDiscovery | None = None, *, body_discard_timeout_ms: int = 5_000
+) -> AsyncIterator[Running]:
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setblocking(False)
     shutdown, done = trio.Event(), trio.Event()
     partition = FakePartition()
+    settings = AdminSettings(request_size_limit=1000, body_discard_timeout_ms=body_discard_timeout_ms)
     async with trio.open_nursery() as nursery:
 
         async def serve(task_status: trio.TaskStatus[object]) -> None:
@@ -72,7 +75,7 @@ async def running(discovery: FakeDiscovery | None = None) -> AsyncIterator[Runni
                 listening,
                 partition=partition,
                 discovery=discovery or FakeDiscovery(),
-                config=Config(admin=AdminSettings(request_size_limit=1000)),
+                config=Config(admin=settings),
                 clock=FixedClock(),
                 ids=CountingIds(),
                 ingress_port=18080,
@@ -125,9 +128,11 @@ async def test_after_a_refusal_the_connection_goes_on_however_late_the_body_is(b
                 assert (await read_answer(stream)).startswith((b"HTTP/1.1 405", b"HTTP/1.1 413"))
 
 
-async def test_a_connection_whose_body_never_comes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_BODY_GRACE_S", 0.05)
-    async with running() as admin, await trio.open_tcp_stream("127.0.0.1", admin.port) as stream:
+async def test_a_connection_whose_body_never_comes_is_closed() -> None:
+    async with (
+        running(body_discard_timeout_ms=50) as admin,
+        await trio.open_tcp_stream("127.0.0.1", admin.port) as stream,
+    ):
         await stream.send_all(b"POST /deployments HTTP/1.1\r\nhost: x\r\ncontent-length: 5000\r\n\r\n")
         assert (await read_answer(stream)).startswith((b"HTTP/1.1 413", b"HTTP/1.1 415"))
         with trio.fail_after(2):
@@ -136,10 +141,12 @@ async def test_a_connection_whose_body_never_comes_is_closed(monkeypatch: pytest
 
 
 async def test_a_body_that_comes_long_after_the_refusal_costs_nobody_else(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(server, "_BODY_GRACE_S", 0.0)
-    async with running() as admin, await trio.open_tcp_stream("127.0.0.1", admin.port) as stream:
+    async with (
+        running(body_discard_timeout_ms=0) as admin,
+        await trio.open_tcp_stream("127.0.0.1", admin.port) as stream,
+    ):
         peer = h2.connection.H2Connection()
         peer.initiate_connection()
         peer.send_headers(

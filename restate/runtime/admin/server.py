@@ -31,28 +31,22 @@ from restate.runtime.schema.options import DEFAULTS, Defaults
 
 log = logging.getLogger("restate.admin")
 
-_GRACE_S = 3.0
-"""For requests in progress at shutdown; registrations that wait for a slow deployment are not worth more."""
-
-
-_BODY_GRACE_S = 5.0
-"""For the rest of a body that nobody wants, so that the client comes to read its answer and can go on."""
-
 
 class _ServerConfig(HypercornConfig):
     """Carries the open connections, so that they can be closed by force."""
 
-    def __init__(self, tls: ServerTls | None) -> None:
+    def __init__(self, tls: ServerTls | None, config: Config) -> None:
         super().__init__()
         self._tls = tls
         self.open_streams: set[trio.abc.Stream] = set()
         self.errorlog = None
         self.accesslog = None
         self.include_server_header = False
-        self.graceful_timeout = _GRACE_S
+        self.graceful_timeout = config.admin.shutdown_timeout_ms / 1000
+        self.keep_alive_timeout = config.admin.idle_timeout_ms / 1000
         # Reaching either would drop requests of the same connection that are in progress.
         self.keep_alive_max_requests = 10**9
-        self.h2_max_concurrent_streams = 1000
+        self.h2_max_concurrent_streams = config.net.stream_limit
 
     @property
     def ssl_enabled(self) -> bool:
@@ -127,14 +121,14 @@ async def serve(
         config.ingress.kafka_clusters,
         queries,
     )
-    server_config = _ServerConfig(tls)
+    server_config = _ServerConfig(tls, config)
     told(lambda: len(server_config.open_streams))
     sockets = Sockets([], [socket], []) if tls is None else Sockets([socket], [], [])
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_cut_connections, server_config, shutdown)
         nursery.start_soon(warn_of_subscriptions, parts)
         await hypercorn.trio.run.worker_serve(
-            ASGIWrapper(_reading_bodies(build(parts, gate))),
+            ASGIWrapper(_reading_bodies(build(parts, gate), config.admin.body_discard_timeout_ms / 1000)),
             server_config,
             sockets=sockets,
             shutdown_trigger=shutdown.wait,
@@ -143,7 +137,7 @@ async def serve(
         nursery.cancel_scope.cancel()
 
 
-def _reading_bodies(app: Any) -> Any:
+def _reading_bodies(app: Any, timeout_s: float) -> Any:
     """The ASGI application, whose answers end when the request has: until then Quart reads, and drops what is too much."""
 
     async def run(scope: Any, receive: Any, send: Any) -> None:
@@ -157,7 +151,7 @@ def _reading_bodies(app: Any) -> Any:
 
         async def send_last(message: Any) -> None:
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                with trio.move_on_after(_BODY_GRACE_S):
+                with trio.move_on_after(timeout_s):
                     await ended.wait()
             await send(message)
 
@@ -176,7 +170,7 @@ async def _cut_connections(config: _ServerConfig, shutdown: trio.Event) -> None:
     """
     try:
         await shutdown.wait()
-        await trio.sleep(_GRACE_S)
+        await trio.sleep(config.graceful_timeout)
     finally:
         with trio.CancelScope(shield=True):
             for stream in list(config.open_streams):

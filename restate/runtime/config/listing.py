@@ -55,6 +55,9 @@ _UNSET = {
     "postgres.tls_certificate_file": "connections are not encrypted",
     "postgres.tls_key_file": "in the file of the certificate",
     "postgres.idle_timeout": "never",
+    "shutdown_attempts_timeout": "a sixth of shutdown_grace_period",
+    "shutdown_clients_timeout": "a twentieth of shutdown_grace_period",
+    "storage.open_file_limit": "all are kept open",
 }
 
 

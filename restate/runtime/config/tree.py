@@ -111,6 +111,12 @@ class Admin:
     """Body of a request."""
     concurrency_limit: Count = 1_000
     """Requests at a time; further ones are answered with 429."""
+    idle_timeout_ms: Millis = 5_000
+    """Connection between two requests."""
+    body_discard_timeout_ms: Millis = 5_000
+    """For the rest of a body that nobody wants, so that its client comes to read the answer and can go on."""
+    shutdown_timeout_ms: Millis = 3_000
+    """For requests in progress at a shutdown, such as registrations that wait for a slow deployment."""
     rules_limit: Count = 10_000
     """Rules that are stored at most."""
     deployment_routing_headers: str | None = None
@@ -185,6 +191,12 @@ class Query:
     """After which a worker without queries ends."""
     start_timeout_ms: Millis = 15_000
     """How long a worker may take to start."""
+    cancel_timeout_ms: Millis = 250
+    """How long a worker may take to end a query that nobody waits for any more; then it is replaced."""
+    sql_size_limit: Size = 1 * MIB
+    """Of the text of one statement, on either port."""
+    worker_cache: Size = 16 * MIB
+    """Parts of tables that each worker keeps in memory."""
     tmp_dir: Path | None = None
     """Where workers keep what does not fit into memory; emptied at start. None: in base_dir."""
 
@@ -255,6 +267,8 @@ class RetrySettings:
     """What happens to an invocation whose attempts are used up."""
     max_attempts_limit: Count | None = None
     """What a service may ask for at most; None: anything."""
+    jitter: Ratio = 0.3
+    """By which share of itself a delay may be longer, at random, so that what failed together does not come back so."""
 
     def policy_of(self, generation: Generation) -> RetryPolicy:
         """The policy for invocations of the generation."""
@@ -318,6 +332,10 @@ class Discovery:
     """From asking a deployment until its whole answer is here."""
     response_size_limit: Size = 16 * MIB
     """The whole answer of a deployment."""
+    retry_initial_interval_ms: Millis = 100
+    """Before a deployment that seems to be starting or overloaded is asked again; doubled each time."""
+    max_attempts: Count = 5
+    """How often it is asked, the first time included, within request_timeout."""
 
 
 @attrs.frozen
@@ -346,6 +364,10 @@ class Storage:
     """Of one table."""
     log_bytes: Size = 64 * MIB
     """Write-ahead log after which tables are flushed."""
+    background_jobs: Count = 2
+    """Threads that write and merge tables."""
+    open_file_limit: Count | None = None
+    """Files of tables that are kept open. None: all of them, which is fastest; about one per 2 to 64 MiB of data."""
 
 
 @attrs.frozen
@@ -354,6 +376,8 @@ class Net:
 
     connection_limit: Count = 10_000
     """Per port; further ones wait in the kernel's backlog."""
+    backlog: Count = 4_096
+    """Connections per port that the kernel holds until they are accepted; it may have a lower limit of its own."""
     header_size_limit: Size = 64 * KIB
     """All headers of a request or answer together."""
     header_count_limit: Count = 512
@@ -364,6 +388,12 @@ class Net:
     """From accepting a connection until it says anything."""
     stall_timeout_ms: Millis = 60_000
     """A peer that neither sends the rest of its body nor takes ours for so long is cut off."""
+    probe_interval_ms: Millis = 30_000
+    """An HTTP/1.1 client that has ended its side is asked so often whether it still waits."""
+    linger_timeout_ms: Millis = 1_000
+    """Reading on after a refusal, so that the client can read the answer."""
+    body_discard_limit: Size = 256 * KIB
+    """Unread body that is read and dropped to keep an HTTP/1.1 connection."""
     idle_timeout_ms: Millis = 75_000
     """HTTP/1.1 connection between two requests."""
     h2_idle_timeout_ms: Millis = 600_000
@@ -376,8 +406,12 @@ class Net:
     """Body bytes that a client may send ahead, of all requests of a connection."""
     write_backlog_bytes: Size = 64 * KIB
     """Bytes of answers that wait for a slow HTTP/2 client."""
+    control_backlog_bytes: Size = 1 * MIB
+    """What is read from an HTTP/2 client that takes nothing; then nothing more is read from it."""
     reset_limit: Count = 1_000
     """Streams that a peer may reset within ten seconds."""
+    control_frame_limit: Count = 10_000
+    """Pings, settings, priorities and empty frames that a peer may send within ten seconds."""
     ping_interval_ms: Millis = 60_000
     """Silence after which an HTTP/2 client is asked whether it lives."""
     ping_timeout_ms: Millis = 20_000
@@ -438,6 +472,10 @@ class Tracing:
     """Share of the traces that begin here; whether another one is recorded, its beginning decides."""
     service_name: str = "restate"
     """What the spans say that they are from."""
+    export_timeout_ms: Millis = 5_000
+    """How long the collector may take for a batch of spans."""
+    shutdown_timeout_ms: Millis = 2_000
+    """For the last spans to reach the collector, at the end."""
 
 
 @attrs.frozen
@@ -462,6 +500,10 @@ class Config:
     """Number of labels that rows are divided by; one process serves them all."""
     shutdown_grace_period_ms: Millis = 60_000
     """Upper bound of a shutdown; what is cut goes on at the next start."""
+    shutdown_attempts_timeout_ms: Millis | None = None
+    """Of it, for attempts that do not suspend when asked, because they are busy or hang. None: a sixth."""
+    shutdown_clients_timeout_ms: Millis | None = None
+    """Of it, for clients to take their answers once no new ones can come. None: a twentieth."""
     node_ctrl: NodeCtrl = NodeCtrl()
     ingress: Ingress = Ingress()
     admin: Admin = Admin()
@@ -475,6 +517,19 @@ class Config:
     storage: Storage = Storage()
     net: Net = Net()
     observability: Observability = Observability()
+
+    @property
+    def shutdown_attempts_s(self) -> float:
+        """Seconds for attempts at a shutdown."""
+        given_ms = self.shutdown_attempts_timeout_ms
+        return self.shutdown_grace_period_ms / 6_000 if given_ms is None else given_ms / 1000
+
+    @property
+    def shutdown_clients_s(self) -> float:
+        """Seconds for clients at a shutdown."""
+        given_ms = self.shutdown_clients_timeout_ms
+        return self.shutdown_grace_period_ms / 20_000 if given_ms is None else given_ms / 1000
+
     sources: Mapping[str, str] = attrs.field(factory=dict, eq=False)
 
 

@@ -19,9 +19,6 @@ from restate.runtime.service_protocol.discovery import (
 )
 from restate.runtime.service_protocol.identity import IDENTITY_REFUSED, Identity
 
-RETRY_DELAYS_S = (0.1, 0.2, 0.4, 0.8)
-"""Before each further try. The official command-line client gives up after 13 s, so they end early."""
-
 _RETRIED = frozenset((408, 429, 500, 502, 503, 504))
 # What a classic SDK, or whatever stands where one was expected, answers to the modern question.
 _MAYBE_CLASSIC = frozenset((400, 404, 405, 406, 415))
@@ -35,6 +32,11 @@ class Discovery:
     def __init__(self, client: Client, settings: config.Discovery, identity: Identity) -> None:
         self._questions = Questions(client, identity, settings.response_size_limit)
         self._timeout_s = settings.request_timeout_ms / 1000
+        # The official command-line client gives up after 13 s.
+        self._delays_s = [
+            settings.retry_initial_interval_ms / 1000 * 2**number
+            for number in range(settings.max_attempts - 1)
+        ]
 
     async def discover(self, uri: str, headers: Headers = (), *, use_http_11: bool = False) -> Announcement:
         """What the deployment at `uri` announces. headers: added to the question. Raises DeploymentError."""
@@ -74,7 +76,7 @@ class Discovery:
 
     async def _ask_modern(self, uri: str, headers: Headers, http_version: HttpVersion) -> Answer:
         """Retried while the deployment seems to be starting or overloaded. Raises DeploymentError."""
-        for delay_s in (*RETRY_DELAYS_S, None):
+        for delay_s in (*self._delays_s, None):
             try:
                 question = Question("GET", _PATH, [("accept", MODERN_ACCEPT), *headers], signed=True)
                 answer = await self._questions.ask(uri, question, http_version)

@@ -16,7 +16,6 @@ from restate.runtime.telemetry.metrics import UNREAD, InvokerMetrics
 
 log = logging.getLogger("restate.invoker")
 
-_JITTER = 0.3
 _LEAST_JITTER_MS = 3
 _NO_FAILURE = '{"ty":"Paused"}'
 
@@ -25,8 +24,16 @@ class Retries:
     """Applies the retry policy of each handler."""
 
     def __init__(
-        self, routes: Routes, effects: Effects, clock: Clock, metrics: InvokerMetrics = UNREAD.invoker
+        self,
+        routes: Routes,
+        effects: Effects,
+        clock: Clock,
+        metrics: InvokerMetrics = UNREAD.invoker,
+        *,
+        jitter: float = 0.3,
     ) -> None:
+        """jitter: share of a delay that it may be longer by; classic invocations have none."""
+        self._jitter = jitter
         self._metrics = metrics
         self._routes = routes
         self._effects = effects
@@ -80,7 +87,7 @@ class Retries:
         delay_ms = policy.delay_ms(max(1, run.failures))
         if delay_ms is None or run.record.target.generation is Generation.CLASSIC:
             return delay_ms
-        return delay_ms + _LEAST_JITTER_MS + int(delay_ms * _JITTER * random.random())
+        return delay_ms + _LEAST_JITTER_MS + int(delay_ms * self._jitter * random.random())
 
     async def _give_up(self, run: Run, failure: AttemptFailure, policy: RetryPolicy) -> None:
         error = Failure(failure.status, failure.message)

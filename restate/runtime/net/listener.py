@@ -30,7 +30,9 @@ __all__ = ["Drain", "Limits", "Listener", "accept", "bind", "serve", "serve_conn
 
 log = logging.getLogger("restate.net")
 
-BACKLOG = 4096  # connections that the kernel holds for us
+BACKLOG = 4096
+"""Connections that the kernel holds for us, unless told otherwise."""
+
 _OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 _BROKEN_LISTENER = frozenset((errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK))
 _RESOURCE_PAUSE = 0.1  # seconds until the next accept after one of these
@@ -57,8 +59,10 @@ class Listener:
             self.socket.close()
 
 
-def bind(host: str, port: int) -> Listener:
-    """Bind and listen now. Port 0 takes a free one. Raises OSError, also for a name that cannot be resolved."""
+def bind(host: str, port: int, backlog: int = BACKLOG) -> Listener:
+    """Bind and listen now. Port 0 takes a free one. backlog: connections that the kernel holds until they are accepted.
+    Raises OSError, also for a name that cannot be resolved.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
@@ -68,7 +72,7 @@ def bind(host: str, port: int) -> Listener:
         if family == socket.AF_INET6 and ipaddress.ip_address(address[0]).is_unspecified:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         sock.bind(address)
-        sock.listen(BACKLOG)
+        sock.listen(backlog)
         sock.setblocking(False)
     except BaseException:
         sock.close()

@@ -24,7 +24,6 @@ log = logging.getLogger("restate.query")
 
 _MOST_DESCRIBED = 256
 _LONGEST_DESCRIBED = 16_384
-_LONGEST_SQL = 1 << 20
 _LOOK_AROUND_S = 1.0
 
 
@@ -96,7 +95,8 @@ class Rows:
 class PoolSettings:
     """worker_limit: processes; each runs one query. queue_limit: queries that wait for one. Times are in seconds.
     timeout_s: how long a query may compute, its client's time not counted. take_timeout_s: how long a client may leave
-    it waiting. idle_timeout_s: after which a worker without work ends.
+    it waiting. idle_timeout_s: after which a worker without work ends. cancel_grace_s: for a query that nobody wants to
+    end. longest_sql: characters of a statement.
     """
 
     worker: WorkerSettings
@@ -106,6 +106,7 @@ class PoolSettings:
     take_timeout_s: float
     idle_timeout_s: float
     cancel_grace_s: float = 0.25
+    longest_sql: int = 1 << 20
 
 
 @attrs.define(eq=False)
@@ -270,7 +271,7 @@ class Pool:
         if found is not None:
             self._described.move_to_end(key)
             return found
-        _check_size(statement)
+        self._check_size(statement)
         async with self._running() as query:
             request = frames.Describe(
                 statement.sql, statement.catalog, tuple(parameter_oids), _session(session)
@@ -299,7 +300,7 @@ class Pool:
 
         binary_columns: for POSTGRES, which columns are sent in binary form; one value counts for all.
         """
-        _check_size(statement)
+        self._check_size(statement)
         async with self._running() as query:
             dates = output is Output.ARROW_DATES
             opened = await query.ask(
@@ -322,6 +323,14 @@ class Pool:
             query.columns = _columns(opened.columns)
             query.waits_since = trio.current_time()
             yield query
+
+    def _check_size(self, statement: Statement) -> None:
+        most = self._settings.longest_sql
+        if len(statement.sql) > most:
+            raise QueryError(
+                f"expected a statement of at most {most} characters, got {len(statement.sql)}",
+                errors.TOO_LARGE,
+            )
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[Query]:
@@ -449,14 +458,6 @@ class Pool:
 
 def _shutting_down() -> QueryError:
     return QueryError("terminating connection because the server is shutting down", errors.SHUTTING_DOWN)
-
-
-def _check_size(statement: Statement) -> None:
-    if len(statement.sql) > _LONGEST_SQL:
-        raise QueryError(
-            f"expected a statement of at most {_LONGEST_SQL} characters, got {len(statement.sql)}",
-            errors.TOO_LARGE,
-        )
 
 
 def _session(session: SessionInfo) -> frames.Session:

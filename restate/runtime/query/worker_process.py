@@ -24,6 +24,7 @@ _MOST_STDERR = 2_000
 class WorkerSettings:
     """database: folder of the server's. home: where each worker gets a folder. memory_bytes: for the rows that a query
     has to hold; beyond it goes to disk where it can. address_space_bytes: what the process may allocate after its start.
+    cache_bytes: of parts of tables.
     """
 
     database: Path
@@ -31,6 +32,7 @@ class WorkerSettings:
     memory_bytes: int
     address_space_bytes: int
     start_timeout_s: float
+    cache_bytes: int = 16 << 20
 
 
 class WorkerGone(Exception):
@@ -61,6 +63,7 @@ class WorkerProcess:
                 "home": str(home.absolute()),
                 "memory_bytes": settings.memory_bytes,
                 "address_space_bytes": settings.address_space_bytes,
+                "cache_bytes": settings.cache_bytes,
                 "niceness": _NICENESS,
             }
             with (home / "stderr").open("wb") as stderr:

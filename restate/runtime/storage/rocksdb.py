@@ -44,6 +44,9 @@ class RocksOptions:
     write_buffers_size: int = 32 << 20
     table_write_buffer_size: int = 8 << 20
     wal_size: int = 64 << 20
+    background_jobs: int = 2
+    open_files: int | None = None
+    """None: all files of tables."""
     first_wal_block_size: int = 128 << 10
     """What the log reserves on disk at a time until it is first rotated; keeps an empty directory small."""
 
@@ -297,7 +300,8 @@ def _database_options(options: RocksOptions, buffers: WriteBufferManager) -> Opt
     rocks.set_write_buffer_size(options.table_write_buffer_size)
     rocks.set_max_write_buffer_number(3)
     rocks.set_max_total_wal_size(options.wal_size)
-    rocks.set_max_background_jobs(2)
+    rocks.set_max_background_jobs(options.background_jobs)
+    rocks.set_max_open_files(-1 if options.open_files is None else options.open_files)
     # Every open leaves a text log behind.
     rocks.set_keep_log_file_num(3)
     rocks.set_max_log_file_size(1 << 20)

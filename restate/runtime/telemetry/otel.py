@@ -134,6 +134,7 @@ def make_tracer(
     json_directory: Path | None,
     sample_ratio: float,
     service_name: str,
+    export_timeout_s: float,
 ) -> OtelTracer:
     """endpoint: of an OTLP collector over HTTP, such as http://localhost:4318. json_directory: gets files of Jaeger."""
     # They would say the same for every batch; `_Reporting` says it once.
@@ -142,7 +143,7 @@ def make_tracer(
     if endpoint is not None:
         base = endpoint.rstrip("/")
         url = base if base.endswith(_TRACES_PATH) else base + _TRACES_PATH
-        exporters.append(OTLPSpanExporter(endpoint=url, headers=dict(headers), timeout=5))
+        exporters.append(OTLPSpanExporter(endpoint=url, headers=dict(headers), timeout=export_timeout_s))
     if json_directory is not None:
         exporters.append(JaegerFileExporter(json_directory))
     return OtelTracer(exporters, sample_ratio, service_name)

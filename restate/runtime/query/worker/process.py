@@ -53,7 +53,7 @@ class Worker:
         self._socket = socket.socket(fileno=settings.socket)
         self._requests: SimpleQueue[frames.Request] = SimpleQueue()
         home = Path(settings.home)
-        self._world = World(Secondary(Path(settings.database), home / "secondary"))
+        self._world = World(Secondary(Path(settings.database), home / "secondary", settings.cache_bytes))
         spill_home = home / "spill"
         spill_home.mkdir(parents=True, exist_ok=True)
         self._session = Session(

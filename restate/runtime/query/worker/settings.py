@@ -11,4 +11,5 @@ class Settings(msgspec.Struct, frozen=True):
     home: str
     memory_bytes: int
     address_space_bytes: int
+    cache_bytes: int
     niceness: int

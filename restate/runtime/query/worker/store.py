@@ -16,9 +16,6 @@ from restate.runtime.errors import RestateError
 from restate.runtime.tables import keys
 from restate.runtime.tables.keys import prefix_end
 
-_CACHE_BYTES = 16 << 20
-"""Of data blocks; index and filter blocks stay outside, with the files that are all kept open."""
-
 _LARGE = frozenset({keys.INV, keys.JOURNAL, keys.STATE, keys.PROMISE})
 """Tables whose values come from users and may have megabytes."""
 _CHUNK_BYTES = 4 << 20
@@ -33,9 +30,12 @@ class ReadError(RestateError):
 
 
 class Secondary:
-    """Reads of all tables. home: a folder of its own for RocksDB's log."""
+    """Reads of all tables. home: a folder of its own for RocksDB's log. cache_bytes: of data blocks; index and filter
+    blocks stay outside, with the files that are all kept open.
+    """
 
-    def __init__(self, database: Path, home: Path) -> None:
+    def __init__(self, database: Path, home: Path, cache_bytes: int = 16 << 20) -> None:
+        self._cache_bytes = cache_bytes
         self._database = database
         self._home = home
         self._db: Rdict | None = None
@@ -104,7 +104,7 @@ class Secondary:
     def _open(self) -> None:
         try:
             names = Rdict.list_cf(str(self._database))
-            options = _options()
+            options = _options(self._cache_bytes)
             self._db = Rdict(
                 str(self._database),
                 options,
@@ -174,9 +174,9 @@ def _check_end(cf: Rdict, table: str, onward: bytes, options: ReadOptions) -> No
         raise ReadError(f"expected no rows from {onward.hex()} on, found some")
 
 
-def _options() -> Options:
+def _options(cache_bytes: int) -> Options:
     blocks = BlockBasedOptions()
-    blocks.set_block_cache(Cache(_CACHE_BYTES))
+    blocks.set_block_cache(Cache(cache_bytes))
     options = Options(raw_mode=True)
     options.set_block_based_table_factory(blocks)
     # A file that the server deletes after a compaction can then be read to the end.
