@@ -138,7 +138,7 @@ class PartitionMetrics:
             grows=True,
         )
         self.ended = Reading(
-            "restate_invocations_total",
+            "restate_invocations_ended_total",
             "Invocations that have ended, by outcome: succeeded, failed, cancelled, killed.",
             ("service", "outcome"),
             grows=True,
