@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pgwire": set(),
     "tables": set(),
     "telemetry": set(),
-    "storage": {"tables.api", "telemetry", "config"},
+    "storage": {"tables.api", "tables.keys", "telemetry", "config"},
     "config": {"telemetry"},
     "clock": set(),
     "signing_key": {"service_protocol.identity"},

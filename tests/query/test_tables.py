@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from restate.runtime.query.worker.sources import all_sources
-from restate.runtime.query.worker.store import Secondary
 from restate.runtime.query.worker.tables import BY_NAME, TABLES, TIMESTAMP
 from restate.runtime.query.worker.world import World
+from restate.runtime.storage.secondary import Secondary
 
 OFFICIAL: dict[str, list[list[str]]] = json.loads(
     Path(__file__).with_name("official_columns.json").read_text()

@@ -29,8 +29,8 @@ from restate.runtime.query.worker.postgres_rows import RowEncoder
 from restate.runtime.query.worker.session import Session, column_types
 from restate.runtime.query.worker.settings import Settings
 from restate.runtime.query.worker.sources import all_sources
-from restate.runtime.query.worker.store import Secondary
 from restate.runtime.query.worker.world import Cancelled, World
+from restate.runtime.storage.secondary import Secondary
 
 _RECEIVE_BYTES = 256 << 10
 

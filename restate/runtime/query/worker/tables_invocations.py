@@ -30,8 +30,8 @@ from restate.runtime.query.worker.invocation_columns import (
 from restate.runtime.query.worker.live_columns import FAILURE_COLUMNS, LIVE_COLUMNS
 from restate.runtime.query.worker.pauses import pause_failure
 from restate.runtime.query.worker.scan import Chunk, CountChunk, Wanted
-from restate.runtime.query.worker.store import Row
 from restate.runtime.query.worker.world import World
+from restate.runtime.storage.secondary import Row
 from restate.runtime.tables import keys, rows
 
 _ID_SIZE = 24

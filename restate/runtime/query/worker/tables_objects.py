@@ -24,8 +24,8 @@ from restate.runtime.query.worker.invocation_columns import (
     classic_invoked_by,
 )
 from restate.runtime.query.worker.scan import Chunk, Wanted
-from restate.runtime.query.worker.store import Row
 from restate.runtime.query.worker.world import World
+from restate.runtime.storage.secondary import Row
 from restate.runtime.tables import keys, rows
 
 _PARTITION_KEY_SIZE = 8

@@ -6,9 +6,9 @@ from functools import cached_property
 import attrs
 
 from restate.runtime.query.live import LiveAttempt
-from restate.runtime.query.worker.store import Secondary
 from restate.runtime.schema.registry import Registry
-from restate.runtime.tables import keys, rows
+from restate.runtime.storage.secondary import Secondary
+from restate.runtime.tables.api import Tables
 
 
 class Cancelled(Exception):
@@ -26,7 +26,7 @@ class World:
     """The last query that was cancelled. Set by another thread."""
 
     def begin(self, number: int) -> None:
-        """Catch up, and forget the query before. Raises ReadError."""
+        """Catch up, and forget the query before. Raises StorageError."""
         self.number = number
         self.live = {}
         self.__dict__.pop("registry", None)
@@ -42,6 +42,5 @@ class World:
 
     @cached_property
     def registry(self) -> Registry:
-        """The stored schema. Raises ReadError, SchemaFormatError, StorageFormatError."""
-        stored = self.store.chunks(keys.SCHEMA, b"", iter(lambda: 1024, 0))
-        return Registry.load(0, [(key, rows.decode_bytes(value)) for chunk in stored for key, value in chunk])
+        """The stored schema. Raises StorageError, SchemaFormatError, StorageFormatError."""
+        return Registry.load(0, Tables(self.store).schema.scan())
