@@ -93,7 +93,11 @@ async def test_a_body_of_another_shape(caller: Caller, method: str, path: str, d
 async def test_a_body_over_the_limit(caller: Caller) -> None:
     data = b'{"x":"' + b"y" * 2_000 + b'"}'
     for method, path in WITH_BODY:
-        assert (await caller.send(method, path, data, "application/json"))[0] == 413, path
+        status, message = await caller.send(method, path, data, "application/json")
+        assert (status, message) == (
+            413,
+            "The body is larger than the 2000 bytes that admin.request_size_limit allows.",
+        ), path
 
 
 @pytest.mark.parametrize(
@@ -150,7 +154,15 @@ async def test_a_wrong_method_tells_the_right_ones(
     response = await caller.respond(method, path)
     assert response.status_code == 405
     assert set(response.headers["allow"].replace(" ", "").split(",")) == allowed
-    assert set(await response.get_json()) == {"message", "restate_code"}
+    body = await response.get_json()
+    assert set(body) == {"message", "restate_code"}
+    assert body["message"].startswith(f"The path {path} has no method {method}; expected one of: ")
+
+
+@pytest.mark.parametrize("path", ["/nope", "/services/", "/services//x", "/v5/services"])
+async def test_a_path_that_is_none_is_named(caller: Caller, path: str) -> None:
+    status, message = await caller.send("GET", path, b"", None)
+    assert (status, message.partition(" on ")[0]) == (404, f"There is no path {path}")
 
 
 async def test_the_first_version_is_gone_for_every_method(caller: Caller) -> None:

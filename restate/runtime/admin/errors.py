@@ -2,9 +2,9 @@
 
 import logging
 
-from quart import Response
+from quart import Response, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from restate.runtime.admin.answer import error_response
 from restate.runtime.errors import RestateError
@@ -44,7 +44,24 @@ async def _failed(error: RestateError) -> Response:
 async def _by_framework(error: HTTPException) -> Response:
     """404, 405, 413 and whatever else Quart decides by itself. `allow` is the one header of its own that counts."""
     headers = {name: value for name, value in error.get_headers() if name.lower() == "allow"}
-    return error_response(error.code or 500, error.description or error.name, headers=headers)
+    return error_response(error.code or 500, _words(error), headers=headers)
+
+
+def _words(error: HTTPException) -> str:
+    """The framework's own are for people who look at a web page."""
+    match error:
+        case NotFound():
+            return f"There is no path {request.path[:200]} on the admin port; GET /openapi describes those there are."
+        case MethodNotAllowed():
+            allowed = ", ".join(sorted(error.valid_methods or ()))
+            return (
+                f"The path {request.path[:200]} has no method {request.method}; expected one of: {allowed}."
+            )
+        case RequestEntityTooLarge():
+            limit = request.max_content_length
+            return f"The body is larger than the {limit} bytes that admin.request_size_limit allows."
+        case _:
+            return error.description or error.name
 
 
 async def _crashed(error: Exception) -> Response:
