@@ -13,6 +13,7 @@ from restate.runtime.net.client import Client, ClientLimits, ConnectFailed, Http
 from restate.runtime.net.origin import Origin
 from tests.support.h2_peer import H2Peer, Network
 
+HTTP_VERSIONS: tuple[HttpVersion, ...] = ("2", "1.1", "auto")
 HTTP1_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nh1"
 
 
@@ -88,6 +89,27 @@ async def test_auto_is_http2_when_the_peer_can(
     assert network.dialed == 1
     assert await get(client, "http://another.test", "2") == b"h2"
     assert network.dialed == 2
+
+
+async def test_of_many_origins_only_those_in_use_are_kept(
+    client: Client, network: Network, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_MANY_ORIGINS", 10)
+
+    async def serve() -> None:
+        while True:
+            nursery.start_soon(answer_h2, await network.accept())
+
+    nursery.start_soon(serve)
+    await get(client, "http://used.test")
+    network.refusing = True
+    for number in range(50):
+        for version in HTTP_VERSIONS:
+            with pytest.raises(ConnectFailed):
+                await get(client, f"http://gone{number}.test", version)
+    assert len(client._h2_pools) + len(client._h1_pools) <= 10
+    # A new connection would be refused.
+    assert await get(client, "http://used.test") == b"h2"
 
 
 async def test_tls_without_http2_is_told_apart(

@@ -46,6 +46,9 @@ HttpVersion = Literal["2", "1.1", "auto"]
 _CONNECTION_HEADERS = frozenset(
     (b"connection", b"host", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade")
 )
+_MANY_ORIGINS = 1024
+"""So many are remembered; of more, only those with connections."""
+
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _BAD_VALUE = re.compile(rb"[\0\r\n]")
 _BAD_PATH = re.compile(rb"[^\x21-\x7e]")
@@ -69,7 +72,6 @@ class Client:
         self._ssl_context = ssl_context
         self._proxy = proxy
         self._nursery: trio.Nursery | None = None
-        self._origins: dict[str, Origin] = {}
         self._h2_pools: dict[Origin, Pool] = {}
         self._h1_pools: dict[Origin, H1Pool] = {}
         self._h1_origins: set[Origin] = set()  # those that "auto" found to speak HTTP/1.1 only
@@ -109,7 +111,7 @@ class Client:
         ValueError: the address, the path or a header cannot be sent. ClientError: no connection.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        origin = self._origin(uri)
+        origin = _origin(uri)
         if not path.startswith(b"/") or _BAD_PATH.search(path):
             raise ValueError(f"expected an encoded request path that starts with /, got {path!r}")
         checked = _checked(headers)
@@ -149,12 +151,6 @@ class Client:
             raise
         return exchange
 
-    def _origin(self, uri: str) -> Origin:
-        origin = self._origins.get(uri)
-        if origin is None:
-            origin = self._origins[uri] = Origin.of(uri)
-        return origin
-
     def _running(self) -> trio.Nursery:
         if self._nursery is None:
             raise ConnectFailed("the client is not running")
@@ -163,12 +159,24 @@ class Client:
     def _h2_pool(self, origin: Origin) -> Pool:
         pool = self._h2_pools.get(origin)
         if pool is None:
+            self._forget_idle()
 
             async def dial_h2() -> trio.abc.Stream:
                 return await self._dial_h2(origin)
 
             pool = self._h2_pools[origin] = Pool(self._limits, dial_h2, self._running())
         return pool
+
+    def _forget_idle(self) -> None:
+        """Before another origin becomes known: anybody who registers may name any number of them."""
+        if len(self._h2_pools) + len(self._h1_pools) < _MANY_ORIGINS:
+            return
+        self._h2_pools = {origin: pool for origin, pool in self._h2_pools.items() if pool.in_use}
+        # What is in use there goes on, and is closed afterwards.
+        for h1_pool in self._h1_pools.values():
+            h1_pool.close()
+        self._h1_pools.clear()
+        self._h1_origins.clear()
 
     async def _dial_h2(self, origin: Origin) -> trio.abc.Stream:
         stream, peer, protocol = await self._dial(origin, ("h2", "http/1.1"))
@@ -196,6 +204,7 @@ class Client:
     def _h1_pool(self, origin: Origin) -> H1Pool:
         pool = self._h1_pools.get(origin)
         if pool is None:
+            self._forget_idle()
 
             async def dial_h1() -> trio.abc.Stream:
                 self._running()
@@ -204,6 +213,11 @@ class Client:
 
             pool = self._h1_pools[origin] = H1Pool(self._limits, origin, dial_h1)
         return pool
+
+
+@lru_cache(1024)
+def _origin(uri: str) -> Origin:
+    return Origin.of(uri)
 
 
 @lru_cache(1024)

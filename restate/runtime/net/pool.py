@@ -43,6 +43,11 @@ class Pool:
     def __repr__(self) -> str:
         return f"<Pool {self._connections}, {self._dialing} dialing, {len(self._waiting)} waiting>"
 
+    @property
+    def in_use(self) -> bool:
+        """Whether there are connections, or exchanges that wait for one."""
+        return bool(self._connections or self._dialing or self._waiting)
+
     def submit(self, exchange: H2Exchange) -> None:
         """Start `exchange`, at once or when there is room. It learns the outcome by its own `on_...` methods."""
         if self._closed:
