@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec
 
 import attrs
 import click
@@ -20,7 +20,6 @@ from restate.runtime.cli.problems import CommandError, UnreachableError
 from restate.runtime.cli.times import TimeFormat, age, moment
 
 P = ParamSpec("P")
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @attrs.define
