@@ -223,6 +223,13 @@ async def test_refusals_come_in_the_order_of_the_checks(
     assert port.partition.asked == []
 
 
+@pytest.mark.parametrize("body", [b'{"target":"\xff"}', b"[" * 20_000, b'{"target":"nope"}', b"{"])
+async def test_targets_that_cannot_be_read_are_the_callers_mistake(port: Port, body: bytes) -> None:
+    answer = await port.ask("POST", "/restate/lookup", body, content_type="application/json")
+    assert answer.status == 400
+    assert answer.json["message"].startswith("cannot read body: ")
+
+
 async def test_an_empty_limit_key_is_none(port: Port) -> None:
     assert (await port.ask("GET", "/Greeter/raw", x_restate_limit_key="")).status == 200
 

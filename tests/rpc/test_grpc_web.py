@@ -31,7 +31,19 @@ def test_parts_are_read_each_with_its_padding(parts: list[bytes], places: list[i
 
 
 @pytest.mark.parametrize(
-    "text", [b"AA", b"AAA", b"A===", b"====", b"AA=A", b"A*==", b"AAAA\n", "é".encode() * 2]
+    "text",
+    [
+        b"AA",
+        b"AAA",
+        b"A===",
+        b"====",
+        b"AAAA====",
+        b"AA======",
+        b"AA=A",
+        b"A*==",
+        b"AAAA\n",
+        "é".encode() * 2,
+    ],
 )
 def test_what_is_no_base64_is_refused(text: bytes) -> None:
     with pytest.raises(RpcError) as refused:

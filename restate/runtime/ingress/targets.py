@@ -30,7 +30,7 @@ def parse_target(body: bytes) -> InvocationId:
     """The id the body means; whether it exists is not checked. Raises IngressError 400."""
     try:
         target = _decoder.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise IngressError(400, f"cannot read body: {error}") from error
     match target:
         case _ById(invocation_id=text):

@@ -50,7 +50,9 @@ def _decode(text: bytes) -> bytes:
         start = 0
         while (mark := text.find(b"=", start)) >= 0:
             end = mark // 4 * 4 + 4
-            parts.append(base64.b64decode(text[start:end], validate=True))
+            # The padded group by itself: behind others, one that is nothing but padding would pass.
+            parts.append(base64.b64decode(text[start : end - 4], validate=True))
+            parts.append(base64.b64decode(text[end - 4 : end], validate=True))
             start = end
         parts.append(base64.b64decode(text[start:], validate=True))
     except binascii.Error as error:
