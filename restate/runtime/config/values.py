@@ -291,6 +291,9 @@ def _register(converter: cattrs.Converter, kind: Any, reader: Callable[[Any], An
     # A setting that may be unset has the type `kind | None`; unset is the absence of the key, never a value.
     accepted = (kind, kind | None)
     converter.register_structure_hook_func(lambda found: found in accepted, lambda raw, _: reader(raw))
+    if isinstance(kind, type):
+        # For these the library has hooks of its own, which come first: they would take "false" for true.
+        converter.register_structure_hook(kind, lambda raw, _: reader(raw))
 
 
 CONVERTER = _converter()

@@ -1,0 +1,62 @@
+"""What holds for each setting, whoever adds it."""
+
+from operator import attrgetter
+from pathlib import Path
+
+import pytest
+
+from restate.runtime.config import load
+from restate.runtime.config.tree import SETTINGS
+from restate.runtime.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_value_that_cannot_be_used_is_refused_with_the_setting_its_source_and_what_was_expected(
+    tmp_path: Path, name: str
+) -> None:
+    """Empty text is no value of any kind."""
+    variable = f"RESTATE_{name.upper().replace('.', '__')}"
+    sources: list[tuple[dict[str, str], dict[str, str], str]] = [
+        ({name: ""}, {}, "command line"),
+        ({}, {variable: ""}, f"environment {variable}"),
+    ]
+    for overrides, environment, source in sources:
+        with pytest.raises(ConfigError) as caught:
+            load(overrides, environment, tmp_path)
+        assert caught.value.code == "RT0002"
+        assert f"({source}): " in caught.value.message
+        assert name in caught.value.message.lower().replace("__", ".")
+        assert "expected" in caught.value.message
+    (tmp_path / "restate.yaml").write_text(f"{name}: [[1]]\n")
+    with pytest.raises(ConfigError, match=r"\(restate.yaml\): .*expected"):
+        load({}, {}, tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name, each in SETTINGS.items() if each.kind is bool])
+def test_a_switch_takes_two_words(tmp_path: Path, name: str) -> None:
+    get = attrgetter(".".join(SETTINGS[name].attributes))
+    assert [get(load({name: text}, {}, tmp_path)) for text in ("true", "false", "False")] == [
+        True,
+        False,
+        False,
+    ]
+    with pytest.raises(ConfigError, match="expected true or false, got 'no'"):
+        load({name: "no"}, {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("alias", "name", "text"),
+    [
+        ("connect-timeout", "net.client_connect_timeout", "3s"),
+        ("worker.invoker.connect-timeout", "net.client_connect_timeout", "3s"),
+        ("http-keep-alive-options.interval", "net.client_ping_interval", "3s"),
+        ("http-keep-alive-options.timeout", "net.client_ping_timeout", "3s"),
+    ],
+)
+def test_upstream_names_for_connections_to_services_are_taken(
+    tmp_path: Path, alias: str, name: str, text: str
+) -> None:
+    config = load({alias: text}, {}, tmp_path)
+    section, _, key = name.partition(".")
+    assert getattr(getattr(config, section), f"{key}_ms") == 3_000
+    assert config.sources[name] == f"command line as {alias}"
