@@ -45,8 +45,7 @@ def attack(port: int) -> None:
     """Slow clients stay while the others come and go."""
     with contextlib.ExitStack() as slow, ThreadPoolExecutor(_THREADS) as pool:
         for data in itertools.chain(*(hostile.unfinished() for _ in range(20))):
-            client = slow.enter_context(connected(port))
-            client.sendall(data)
+            slow.enter_context(connected(port)).sendall(data)
         raw = itertools.chain(hostile.http1(), hostile.http2(), hostile.noise(100))
         for each in [pool.submit(throw, port, data) for data in raw]:
             each.result()
@@ -64,7 +63,7 @@ def attack(port: int) -> None:
 
 def ask(client: httpx.Client, call: BadCall) -> int:
     headers = [("content-type", call.content_type), ("te", "trailers"), *call.headers]
-    content = [(name, value.encode("latin-1")) for name, value in headers]
+    content = [(name.encode(), value.encode("latin-1")) for name, value in headers]
     reply = client.post(call.path, content=call.body, headers=content)
     assert reply.headers.get("grpc-status") != "0"
     return reply.status_code
