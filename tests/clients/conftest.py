@@ -72,7 +72,8 @@ def pytest_runtest_call() -> Generator[None]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server_kind" in metafunc.fixturenames:
         official = metafunc.config.getoption("--official", default=False)
-        kinds = list(SERVERS) if official else ["ours"]
+        ours_only = metafunc.definition.get_closest_marker("ours_only")
+        kinds = list(SERVERS) if official and not ours_only else ["ours"]
         metafunc.parametrize("server_kind", kinds, scope="module")
 
 

@@ -200,13 +200,11 @@ def test_without_the_new_version_calls_go_back_to_the_old_one_or_nowhere(site: S
         assert site.caller.admin("GET", "/services/versioned").ok()["revision"] == 1
 
 
+@pytest.mark.ours_only  # The official server calls AWS to find out what the function serves.
 def test_an_attempt_on_a_lambda_function_fails_and_another_deployment_goes_on(site: Site) -> None:
     arn = {"arn": "arn:aws:lambda:eu-central-1:123456789012:function:versioned:1"}
     made = site.caller.admin("POST", "/deployments", arn)
-    # The official server would call AWS to find out what the function serves.
-    assert made.status == {"ours": 201, "official": 500}[site.server.name]
-    if made.status == 500:
-        return
+    assert made.status == 201
     site.register(0)
     sleeping = site.begin("lambda", SLEEP_MS)
     time.sleep(PINNED_S)
