@@ -65,6 +65,7 @@ from restate.runtime.tables.api import Tables
 from restate.runtime.telemetry.loop_watch import LoopWatch
 from restate.runtime.telemetry.metrics import Metrics
 from restate.runtime.wiring import (
+    check_directories,
     client_limits,
     client_proxy,
     client_trust,
@@ -151,6 +152,7 @@ class _Server:
             client_limits(config), ssl_context=client_trust(config), proxy=client_proxy(config)
         )
         self._identity = identity(config, self._clock)
+        check_directories(config)
         self._defaults = option_defaults(config)
         self._security = Security.of(config)
         self._tracer, self._send_spans = tracer(config)

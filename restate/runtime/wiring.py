@@ -116,10 +116,26 @@ def client_proxy(config: Config) -> Proxy | None:
 
 def check(config: Config) -> None:
     """Read every file that the configuration names. Raises ConfigError for the first one that cannot be used."""
+    check_directories(config)
     client_trust(config)
     postgres_options(config, Security.of(config).tls.get("postgres"))
+    tracer(config)[1]()
     if config.invoker.request_identity_private_key_pem_file is not None:
         load_signing_key(config.invoker.request_identity_private_key_pem_file)
+
+
+def check_directories(config: Config) -> None:
+    """Whether what is written much later can be written. Raises ConfigError."""
+    directories = {
+        "observability.tracing.json_file_export_path": config.observability.tracing.json_file_export_path,
+        "query.tmp_dir": config.query.tmp_dir,
+    }
+    for setting, path in directories.items():
+        if path is None:
+            continue
+        nearest = next(each for each in (path, *path.parents) if each.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise ConfigError(f"{setting}: expected a directory that can be made and written, got {path}")
 
 
 def identity(config: Config, clock: Clock) -> Identity:

@@ -155,6 +155,9 @@ _OTHERS = [
     file("INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE", "empty", "0 PEM blocks"),
     file("INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE", "locked_key.pem", "encrypted"),
     file("INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE", "rsa_key.pem", "another kind"),
+    file("QUERY__TMP_DIR", "empty", "can be made and written"),
+    file("QUERY__TMP_DIR", "empty/below", "can be made and written"),
+    file("OBSERVABILITY__TRACING__JSON_FILE_EXPORT_PATH", "empty", "can be made and written"),
     Wrong(
         {"INGRESS__TOKEN": "one two"},
         ("[RT0002] ingress.token (environment RESTATE_INGRESS__TOKEN): expected", "without spaces"),
@@ -192,6 +195,17 @@ def test_a_file_or_address_that_cannot_be_used_is_named_with_its_source(
         for variable, text in wrong.settings.items()
     }
     line = refusal(tmp_path, **settings)
+    for part in wrong.expected:
+        assert part in line
+
+
+@pytest.mark.parametrize("wrong", [*_CERTIFICATES[:8], *_OTHERS[:-2]], ids=lambda wrong: wrong.name)
+def test_the_check_of_the_configuration_says_the_same(tmp_path: Path, secrets: Path, wrong: Wrong) -> None:
+    settings = {
+        variable: str(secrets / text[1:]) if text.startswith("@") else text
+        for variable, text in wrong.settings.items()
+    }
+    line = refusal(tmp_path, "--check-config", **settings)
     for part in wrong.expected:
         assert part in line
 
