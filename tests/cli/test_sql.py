@@ -1,6 +1,7 @@
 """`restate sql`, and watching."""
 
 import json
+import re
 import time
 
 import pytest
@@ -55,6 +56,18 @@ def test_watching_repeats_until_it_is_stopped(admin: FakeAdmin, monkeypatch: pyt
     assert done.exit_code == 0
     assert done.stdout == '{"a": 1}\n{"a": 2}\n{"a": 3}\n'
     assert waits == [2.5, 2.5, 2.5]
+
+
+def test_what_is_remarked_while_watching_stands_below_the_picture(
+    admin: FakeAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("restate.runtime.cli.session.time.sleep", stop)
+    admin.queries["SELECT"] = [{"a": 1}]
+    done = admin.run("sql", "SELECT a", "--watch")
+    assert re.fullmatch(r"A\n1\n1 row in \d+ ms\n", done.output)
 
 
 def test_watching_outlives_a_server_that_restarts(admin: FakeAdmin, monkeypatch: pytest.MonkeyPatch) -> None:

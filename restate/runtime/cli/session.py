@@ -37,6 +37,8 @@ class Session:
     environment: str | None = None
     _admin: Admin | None = None
     _out: Output | None = None
+    _held_notes: list[str] | None = None
+    """Remarks on a picture that is being made."""
 
     @functools.cached_property
     def settings(self) -> settings.Settings:
@@ -74,7 +76,9 @@ class Session:
 
     def note(self, text: str) -> None:
         """A remark for people, on standard error, so that what scripts read stays clean."""
-        if not self.quiet:
+        if self._held_notes is not None:
+            self._held_notes.append(text)
+        elif not self.quiet:
             click.echo(clean(text), err=True)
 
     def confirm(self, question: str) -> None:
@@ -103,15 +107,18 @@ class Session:
         """Collect what is shown, and show it at once on a cleared screen."""
         shown = self.out
         text = io.StringIO()
+        notes = self._held_notes = []
         # Tables are fitted to the real terminal; only their text is held back.
         self._out = shown.onto(text)
         try:
             yield
         finally:
-            self._out = shown
+            self._out, self._held_notes = shown, None
         shown.clear()
         sys.stdout.write(text.getvalue())
         sys.stdout.flush()
+        for note in notes:
+            self.note(note)
 
 
 def _remember(convert: Callable[[Any], Any] = lambda value: value) -> Callable[..., None]:
