@@ -38,7 +38,6 @@ OURS_ALONE = {
 }
 THEIRS_ALONE = {
     "idempotency_key": "the official server makes one up for calls that came without",
-    "created_using_restate_version": "ours does not keep the version",
 }
 """{column that is NULL or missing on one side: why}."""
 

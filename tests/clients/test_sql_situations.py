@@ -35,7 +35,12 @@ SOME = re.compile(r".+", re.DOTALL)
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 DEPLOYMENT = re.compile(r"dp_1\w{22}")
 ID = re.compile(r"inv_1\w{33}")
-CREATED = {"created_at": TIME, "modified_at": TIME, "invoked_by": "ingress"}
+CREATED = {
+    "created_at": TIME,
+    "modified_at": TIME,
+    "invoked_by": "ingress",
+    "created_using_restate_version": re.compile(r"\d+\.\d+\.\d+"),
+}
 BEGUN = {**CREATED, "running_at": TIME, "scheduled_at": None, "inboxed_at": None}
 PINNED = {"pinned_deployment_id": DEPLOYMENT, "pinned_service_protocol_version": 6}
 IN_HAND = {"last_start_at": TIME, "last_attempt_deployment_id": DEPLOYMENT, "last_attempt_server": SOME}

@@ -131,3 +131,5 @@ class InvocationRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How many have been stored, old ones that were dropped included."""
     trace: TraceContext | None = None
     """Where the span of the invocation belongs; None: in no trace."""
+    created_version: str | None = None
+    """Of this program, when it created the invocation; None in records of 0.1 before it was kept."""

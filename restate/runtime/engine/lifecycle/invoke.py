@@ -1,5 +1,6 @@
 """How an invocation begins: created, or joined if it exists; scheduled, inboxed or run at once (rules 1 to 8)."""
 
+from restate.runtime import __version__
 from restate.runtime.engine.actions import SetTimer
 from restate.runtime.engine.lifecycle.answer import add_sink, answer, answer_stored, submitted
 from restate.runtime.engine.lifecycle.patch import decode_patch, replace_state
@@ -66,6 +67,7 @@ def _create(turn: Turn, record: Invoke) -> Draft:
         commands=1,
         random_seed=record.random_seed,
         trace=record.trace,
+        created_version=__version__,
     )
     row = CommandRow(
         INPUT_CODE,

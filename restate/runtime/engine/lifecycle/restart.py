@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 
+from restate.runtime import __version__
 from restate.runtime.engine.actions import AdminOutcome, AdminReply
 from restate.runtime.engine.lifecycle.invoke import admit
 from restate.runtime.engine.lifecycle.pause import moved
@@ -130,5 +131,6 @@ def _create(turn: Turn, restart: RestartAsNew, old: Draft, rows: Sequence[_Row],
         random_seed=seed,
         last_output=last_output,
         trace=old.record.trace,
+        created_version=__version__,
     )
     return Draft(restart.new_id, record, None)

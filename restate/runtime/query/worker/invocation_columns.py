@@ -231,6 +231,7 @@ RECORD_COLUMNS: Mapping[str, Getter] = {
     "journal_size": journal_size,
     "journal_commands_size": lambda record: record.commands if _active(record) else None,
     "created_at": lambda record: record.created_ms,
+    "created_using_restate_version": lambda record: record.created_version,
     "modified_at": lambda record: record.modified_ms,
     "inboxed_at": lambda record: record.inboxed_ms,
     "scheduled_at": lambda record: record.scheduled_ms,
