@@ -54,7 +54,12 @@ _WITH_OBJECT = frozenset(("create", "alter", "drop", "truncate", "refresh", "imp
 _BEFORE_OBJECT = frozenset(
     ("or", "replace", "temp", "temporary", "global", "local", "unlogged", "unique", "recursive")
 )
-_UNSUPPORTED = frozenset(("prepare", "execute", "call", "do", "lock", "copy", "load", "checkpoint"))
+_UNSUPPORTED = frozenset(("prepare", "execute", "call", "do", "lock", "load", "checkpoint"))
+_COPY_REFUSED = PgError(
+    READ_ONLY,
+    "cannot execute COPY in a read-only transaction",
+    hint="psql --csv writes the rows of a query to a file.",
+)
 _ENGINE_SHOWS = frozenset(("tables", "columns", "all", "functions"))
 _SPACED_SETTINGS = {"time_zone": "timezone", "session_authorization": "session_authorization"}
 
@@ -70,6 +75,8 @@ def classify(source: Source) -> Command:
         return parse(tokens, source)
     if verb in _WRITES:
         return Refused(_write_refused(source, verb))
+    if verb == "copy":
+        return Refused(_COPY_REFUSED)
     if verb in _UNSUPPORTED:
         return _unsupported(verb)
     if verb in ("select", "with") and _INTO.search(source.bare):
