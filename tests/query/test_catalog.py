@@ -3,6 +3,7 @@
 import contextlib
 import re
 import struct
+from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from restate.runtime.query.worker.parameters import decode
 from tests.query.test_catalog_statements import STATEMENTS, TABLES
 from tests.query.test_postgres_rows import rows_of
 
-SESSION = CatalogSession("ada", "Europe/Berlin", {"application_name": "psql", "search_path": "public"})
+SESSION = CatalogSession("ada", "Europe/Berlin", {"application_name": "psql", "search_path": "public"}, 77)
 SHORT = [case for case in STATEMENTS if len(case["sql"]) < 800]
 WORDS = sorted({word for case in SHORT for word in re.findall(r"\w+|[^\w\s]", case["sql"])})
 
@@ -114,6 +115,22 @@ def test_parameters_are_bound_in_every_form(catalog: Catalog) -> None:
     assert answers(catalog, "SELECT relname FROM pg_class WHERE oid = ANY($1)", array) == [("state",)]
     assert answers(catalog, "SELECT $1::regclass::text", "state") == [("state",)]
     assert answers(catalog, "SELECT $1::regclass::text", oid) == [("state",)]
+
+
+def test_the_connection_has_its_number(catalog: Catalog) -> None:
+    assert answers(catalog, "SELECT pg_backend_pid()") == [(77,)]
+
+
+def test_the_time_is_told_in_every_form(catalog: Catalog) -> None:
+    sql = "SELECT now(), localtimestamp, current_date, current_user"
+    result = catalog.run(sql, [], SESSION)
+    assert [column.oid for column in result.columns] == [1184, 1114, 1082, 19]
+    zoned, local, today, _ = result.rows[0]
+    assert (str(local)[:16], str(today)) == (str(zoned)[:16], str(zoned)[:10])
+    row = result.encode([True] * 4)
+    days = int.from_bytes(row[35:39], "big")
+    assert days == (date.fromisoformat(str(today)) - date(2000, 1, 1)).days
+    assert int.from_bytes(row[23:31], "big") // 86_400_000_000 == days
 
 
 def test_too_few_parameters_are_an_error(catalog: Catalog) -> None:

@@ -81,8 +81,8 @@ def test_a_failure_reads_as_operators_know_it() -> None:
 
 MESSAGES: list[frames.Message] = [
     frames.Ready(),
-    frames.Describe("select $1", False, (0,), frames.Session("u", "UTC", (("a", "b"),))),
-    frames.Execute(7, "select 1", False, (frames.Value(0, None, False),), "json", (True, False), frames.Session("u", "UTC", ())),
+    frames.Describe("select $1", False, (0,), frames.Session("u", "UTC", (("a", "b"),), 7)),
+    frames.Execute(7, "select 1", False, (frames.Value(0, None, False),), "json", (True, False), frames.Session("u", "UTC", (), 0)),
     frames.Go((LiveAttempt(b"x" * 24, True, 1, 2, None, None, None, LiveFailure("t", "RT0007")),)),
     frames.Fetch(None),
     frames.Cancel(7),

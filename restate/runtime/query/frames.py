@@ -30,6 +30,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     user: str
     timezone: str
     settings: tuple[tuple[str, str], ...]
+    process_id: int
 
 
 class Value(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -68,11 +68,14 @@ class Description:
 
 @attrs.frozen
 class SessionInfo:
-    """What a statement may know of the connection it came over. settings: ((name, value), ...) as SHOW tells them."""
+    """What a statement may know of the connection it came over. settings: ((name, value), ...) as SHOW tells them.
+    process_id: by which the client may cancel; 0 if it cannot.
+    """
 
     user: str
     timezone: str = "UTC"
     settings: tuple[tuple[str, str], ...] = ()
+    process_id: int = 0
 
 
 @attrs.frozen
@@ -461,7 +464,7 @@ def _shutting_down() -> QueryError:
 
 
 def _session(session: SessionInfo) -> frames.Session:
-    return frames.Session(session.user, session.timezone, session.settings)
+    return frames.Session(session.user, session.timezone, session.settings, session.process_id)
 
 
 def _columns(columns: Sequence[frames.ColumnOf]) -> tuple[Column, ...]:

@@ -325,10 +325,10 @@ class Connection:
         match ask:
             case Describe():
                 statement = Statement(ask.statement.sql, ask.statement.catalog)
-                found = await self._hub.pool.describe(statement, ask.oids, _info(session))
+                found = await self._hub.pool.describe(statement, ask.oids, self._info(session))
                 return Description(found.parameters, found.columns)
             case Open():
-                query = RunningQuery(self._hub.pool, ask, _info(session))
+                query = RunningQuery(self._hub.pool, ask, self._info(session))
                 self._queries[ask.number] = query
                 assert self._nursery is not None
                 self._nursery.start_soon(query.run)
@@ -337,9 +337,9 @@ class Connection:
                 rows = await self._queries[ask.number].next(ask.most)
                 return Fetched(None if rows is None else Piece(rows.data, rows.count))
 
-
-def _info(session: Session) -> SessionInfo:
-    return SessionInfo(session.user, session.settings.get("timezone"), session.settings.all())
+    def _info(self, session: Session) -> SessionInfo:
+        settings = session.settings
+        return SessionInfo(session.user, settings.get("timezone"), settings.all(), self.process_id)
 
 
 def _pg_error(error: QueryError) -> PgError:

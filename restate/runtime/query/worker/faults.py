@@ -49,7 +49,8 @@ def fault(error: BaseException, sql: str, tables: Iterable[str]) -> QueryError:
     # An optimizer rule that fails says so first; the reason is at the end.
     text = text.rpartition(_CAUSED_BY)[2].removeprefix(_PREFIX)
     state = next((state for pattern, state in _STATES if re.search(pattern, text)), errors.INTERNAL)
-    message = text.partition("\n")[0]
+    # A hint tells the name that was meant.
+    message = _SUGGESTION.sub("", text.partition("\n")[0]).rstrip()
     return QueryError(message, state, position=_position(text, sql), hint=_hint(text, state, tables))
 
 

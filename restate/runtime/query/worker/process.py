@@ -283,7 +283,7 @@ def _flags(binary: bool | tuple[bool, ...], count: int) -> tuple[bool, ...]:
 
 
 def _catalog_session(session: frames.Session) -> CatalogSession:
-    return CatalogSession(session.user, session.timezone, dict(session.settings))
+    return CatalogSession(session.user, session.timezone, dict(session.settings), session.process_id)
 
 
 def run(settings: Settings) -> NoReturn:

@@ -15,6 +15,7 @@ from restate.runtime.query.worker.postgres_text import float_text
 
 _NULL = b"\xff\xff\xff\xff"
 _FLOAT8_DIGITS = 15
+_EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 def bound(value: object) -> object:
@@ -100,7 +101,11 @@ def _binary_encoder(oid: int) -> Callable[[object], bytes]:
     if oid in (oids.FLOAT4, oids.FLOAT8):
         return lambda value: struct.pack("!f" if oid == oids.FLOAT4 else "!d", float(str(value)))
     if oid == oids.TIMESTAMPTZ:
-        return _timestamp
+        return lambda value: _timestamp(dt.datetime.fromisoformat(f"{value}:00"))
+    if oid == oids.TIMESTAMP:
+        return lambda value: _timestamp(dt.datetime.fromisoformat(f"{value}+00:00"))
+    if oid == oids.DATE:
+        return lambda value: struct.pack("!i", (dt.date.fromisoformat(str(value)) - _EPOCH.date()).days)
     return lambda value: value if isinstance(value, bytes) else str(value).encode()
 
 
@@ -109,7 +114,6 @@ def _number(value: object) -> int:
     return int(str(value)) if str(value).lstrip("-").isdigit() else 0
 
 
-def _timestamp(value: object) -> bytes:
-    moment = dt.datetime.fromisoformat(str(value) + ":00")
-    since = moment - dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+def _timestamp(moment: dt.datetime) -> bytes:
+    since = moment - _EPOCH
     return (since // dt.timedelta(microseconds=1)).to_bytes(8, "big", signed=True)

@@ -253,8 +253,13 @@ class Expressions(abc.ABC):
         return Typed(sql + self._behind_call(node, scope), oid)
 
     def _native(self, node: s.Call, function: Function, arguments: str) -> str:
-        if function.native == "now":
-            return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '+00')"
+        match function.native:
+            case "now":
+                return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '+00')"
+            case "localtimestamp":
+                return "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+            case "current_date":
+                return "date('now')"
         distinct = "DISTINCT " if node.distinct else ""
         return f"{function.native}({distinct}{'*' if node.star else arguments})"
 

@@ -48,11 +48,14 @@ DEFAULT_SETTINGS: Mapping[str, str] = {
 
 @attrs.frozen
 class CatalogSession:
-    """What a statement may ask about its connection. settings: {name: value}, as SHOW gives them."""
+    """What a statement may ask about its connection. settings: {name: value}, as SHOW gives them. process_id: its number,
+    0 for none.
+    """
 
     user: str
     timezone: str = "UTC"
     settings: Mapping[str, str] = attrs.Factory(dict)
+    process_id: int = 0
 
     def all_settings(self) -> dict[str, str]:
         """Sorted by name, without regard to case."""
