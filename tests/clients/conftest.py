@@ -43,6 +43,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--every-crash", action="store_true", help="crash every SDK at each message in every way"
     )
     parser.addoption("--kills", type=int, default=20, help="how often the kill -9 test kills the server")
+    parser.addoption(
+        "--scrape-seconds", type=float, default=10.0, help="how long Prometheus scrapes a server under load"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -112,6 +112,15 @@ async def test_metrics_come_in_the_form_that_is_asked_for(
     assert answer.body.endswith(last)
 
 
+async def test_many_lines_are_written_beside_the_loop() -> None:
+    metrics = Metrics()
+    for number in range(60):
+        metrics.ingress.seconds.observe(1, f"Service{number}", "handler", "call")
+    assert metrics.size() > 500
+    answer = await ask(b"/metrics", metrics=metrics)
+    assert answer.body.count(b'handler",rpc_service="Service') > 500
+
+
 @pytest.mark.parametrize("target", [b"/health", b"/ready", b"/metrics", b"/", b"/x/y"])
 async def test_a_port_with_tokens_refuses_those_without(target: bytes) -> None:
     gate = Gate(["secret"])

@@ -213,6 +213,16 @@ def grpcurl() -> Path:
     return folder / "grpcurl"
 
 
+def prometheus() -> str:
+    """The program of Debian's package `prometheus`."""
+    return _tool("prometheus")
+
+
+def promtool() -> str:
+    """What checks rules and metrics, of the same package."""
+    return _tool("promtool")
+
+
 def grpc_python() -> Path:
     """The interpreter of an environment that holds gRPC's own client and nothing of ours."""
     return _python_folder("grpc-python", GRPC_PYTHON)
