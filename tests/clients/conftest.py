@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--scrape-seconds", type=float, default=10.0, help="how long Prometheus scrapes a server under load"
     )
+    parser.addoption("--soak-minutes", type=float, default=2.0, help="how long the server runs at half load")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
