@@ -15,9 +15,13 @@ from restate.runtime.query.worker.postgres_binary import binary_column
 from restate.runtime.query.worker.postgres_text import BYTES, text_column
 
 _NOTHING = pa.scalar(b"", BYTES)
+_NULL = b"\xff\xff\xff\xff"
+_NULL_CELL = pa.scalar(_NULL, BYTES)
 _DATA_ROW = pa.scalar(b"D", BYTES)
-_HEAD_BYTES = 6
+_HEAD_BYTES = pa.scalar(6, pa.int64())
 """The message's length counts itself and the number of columns, but not the type byte."""
+_NO_LENGTH = pa.scalar(-1, pa.int64())
+# Kernels take scalars: to turn a number or a text into one, Arrow looks for a package that is not installed, each time.
 
 
 class RowEncoder:
@@ -31,20 +35,29 @@ class RowEncoder:
 
     def encode(self, batch: pa.RecordBatch) -> bytes:
         """One message a row. Raises pa.ArrowInvalid for a time zone Arrow does not know."""
-        if batch.num_columns == 0:
-            return b"D\x00\x00\x00\x06\x00\x00" * int(batch.num_rows)
-        parts: list[pa.Array] = []
-        for column, binary in zip(batch.columns, self._binary, strict=True):
+        nulls = [column.null_count == len(column) for column in batch.columns]
+        if all(nulls):
+            return self._nulls(batch)
+        parts: list[pa.Array | pa.Scalar] = []
+        for column, binary, is_null in zip(batch.columns, self._binary, nulls, strict=True):
+            if is_null:
+                # Of fifty columns of an invocation, most are.
+                parts.append(_NULL_CELL)
+                continue
             cells = binary_column(column) if binary else text_column(column, self._timezone)
             parts += (_prefixes(cells), pc.fill_null(cells, _NOTHING))
         bodies = pc.binary_join_element_wise(*parts, _NOTHING)
         lengths = big_endian(pc.add(pc.binary_length(bodies), _HEAD_BYTES).cast(pa.int32()))
         return _contents(pc.binary_join_element_wise(_DATA_ROW, lengths, self._count, bodies, _NOTHING))
 
+    def _nulls(self, batch: pa.RecordBatch) -> bytes:
+        body = self._count.as_py() + _NULL * batch.num_columns
+        return (b"D" + (len(body) + 4).to_bytes(4, "big") + body) * int(batch.num_rows)
+
 
 def _prefixes(cells: pa.Array) -> pa.Array:
     """The length of each cell as four bytes; NULL has length -1 and no bytes."""
-    return big_endian(pc.fill_null(pc.binary_length(cells), -1).cast(pa.int32()))
+    return big_endian(pc.fill_null(pc.binary_length(cells), _NO_LENGTH).cast(pa.int32()))
 
 
 def _contents(messages: pa.Array) -> bytes:

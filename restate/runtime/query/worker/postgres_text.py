@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,10 @@ BYTES = pa.large_binary()
 
 _NEEDS_QUOTES = re.compile(r'[{}",\\\s]|^$|^null$', re.IGNORECASE)
 _US_PER_S = 1_000_000
+_MICROSECONDS = pa.timestamp("us")
+_UTC = pa.scalar("+00")
+_NOTHING = pa.scalar("")
+_TRUE, _FALSE = pa.scalar("t"), pa.scalar("f")
 _FIXED_DIGITS = {pa.float16(): 6, pa.float32(): 6, pa.float64(): 15}
 """PostgreSQL prints a float in scientific form if its exponent is below -4, or this or above."""
 
@@ -35,7 +40,7 @@ def text_column(column: pa.Array, timezone: str) -> pa.Array:
     ):
         return column.cast(pa.string()).cast(BYTES)
     if kinds.is_boolean(kind):
-        return pc.if_else(column, "t", "f").cast(BYTES)
+        return pc.if_else(column, _TRUE, _FALSE).cast(BYTES)
     if kinds.is_timestamp(kind) or kinds.is_date64(kind):
         return _timestamps(column, timezone).cast(BYTES)
     if kinds.is_time(kind):
@@ -119,15 +124,21 @@ def element_text(text: str) -> str:
 
 def _timestamps(column: pa.Array, timezone: str) -> pa.Array:
     zone = column.type.tz if kinds.is_timestamp(column.type) else None
-    instants = column.cast(pa.timestamp("us", zone), safe=False)
     if zone is None:
-        return _trimmed(instants)
+        return _trimmed(column.cast(_MICROSECONDS, safe=False))
     if timezone.upper() == "UTC":
-        return pc.binary_join_element_wise(_trimmed(instants.cast(pa.timestamp("us"))), "+00", "")
-    here = pc.local_timestamp(instants.cast(pa.timestamp("us", timezone)))
+        return pc.binary_join_element_wise(_trimmed(column.cast(_MICROSECONDS, safe=False)), _UTC, _NOTHING)
+    instants = column.cast(_microseconds(timezone), safe=False)
+    here = pc.local_timestamp(instants)
     offsets = pc.subtract(here.cast(pa.int64()), instants.cast(pa.int64())).dictionary_encode()
     texts = pa.array([offset_text(us // _US_PER_S) for us in offsets.dictionary.to_pylist()], pa.string())
-    return pc.binary_join_element_wise(_trimmed(here), texts.take(offsets.indices), "")
+    return pc.binary_join_element_wise(_trimmed(here), texts.take(offsets.indices), _NOTHING)
+
+
+@cache
+def _microseconds(timezone: str) -> pa.DataType:
+    """Remembered: Arrow looks for a package that is not installed each time."""
+    return pa.timestamp("us", timezone)
 
 
 def _trimmed(times: pa.Array) -> pa.Array:
