@@ -51,7 +51,7 @@ class RowEncoder:
         return _contents(pc.binary_join_element_wise(_DATA_ROW, lengths, self._count, bodies, _NOTHING))
 
     def _nulls(self, batch: pa.RecordBatch) -> bytes:
-        body = self._count.as_py() + _NULL * batch.num_columns
+        body = batch.num_columns.to_bytes(2, "big") + _NULL * batch.num_columns
         return (b"D" + (len(body) + 4).to_bytes(4, "big") + body) * int(batch.num_rows)
 
 
