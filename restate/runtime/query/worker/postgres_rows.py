@@ -51,7 +51,8 @@ class RowEncoder:
         return _contents(pc.binary_join_element_wise(_DATA_ROW, lengths, self._count, bodies, _NOTHING))
 
     def _nulls(self, batch: pa.RecordBatch) -> bytes:
-        body = batch.num_columns.to_bytes(2, "big") + _NULL * batch.num_columns
+        count = len(self._binary)
+        body = count.to_bytes(2, "big") + _NULL * count
         return (b"D" + (len(body) + 4).to_bytes(4, "big") + body) * int(batch.num_rows)
 
 
