@@ -33,7 +33,7 @@ from restate.runtime.errors import (
     StorageFormatError,
     StorageLocked,
 )
-from restate.runtime.ingress.server import Ingress
+from restate.runtime.ingress.server import RPC_MODULE, Ingress
 from restate.runtime.invoker.preconditions import Preconditions
 from restate.runtime.invoker.retry import Retries
 from restate.runtime.invoker.route import Routes
@@ -435,7 +435,8 @@ class _Server:
 
 
 def _import_admin() -> tuple[Any, Any]:
-    """The server of the port, and discovery, which nothing else needs."""
+    """The server of the port, and discovery, which nothing else needs; before them what RPC clients need."""
+    importlib.import_module(RPC_MODULE)
     return (
         importlib.import_module("restate.runtime.admin.server"),
         importlib.import_module("restate.runtime.discovery.handle"),

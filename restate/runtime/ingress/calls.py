@@ -4,12 +4,11 @@ import attrs
 
 from restate.runtime.ingress.bodies import check_input
 from restate.runtime.ingress.errors import IngressError
-from restate.runtime.ingress.headers import forwarded_metadata, header_text
+from restate.runtime.ingress.headers import forwarded_metadata, modern_idempotency_key
 from restate.runtime.ingress.values import to_json
 from restate.runtime.model.clock import IdSource
 from restate.runtime.model.duration import MAX_DURATION_MS
 from restate.runtime.model.journal import Callee
-from restate.runtime.model.target import HandlerType
 from restate.runtime.net.http import Request
 from restate.runtime.partition.handle import Partition
 from restate.runtime.pb.synth_pb2 import RpcRequest
@@ -156,18 +155,3 @@ def idempotency_of(request: Request) -> Idempotency:
         text = period.decode("latin-1")[:40]
         raise RpcError(Code.INVALID_ARGUMENT, f"bad idempotency id format: expected seconds, got '{text}'")
     return Idempotency(key.decode("latin-1"), min(int(period) * 1000, MAX_DURATION_MS))
-
-
-def modern_idempotency_key(request: Request, handler: Handler) -> str | None:
-    """Raises IngressError 400. The empty key is one."""
-    value = request.header(b"idempotency-key")
-    if value is None:
-        return None
-    text = header_text(b"idempotency-key", value)
-    if handler.type is HandlerType.WORKFLOW:
-        raise IngressError(
-            400,
-            "cannot use the idempotency key with workflow handlers. The handler invocation will already be"
-            " idempotent by the workflow key itself.",
-        )
-    return text

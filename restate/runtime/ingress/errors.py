@@ -6,6 +6,7 @@ from restate.runtime.model import codes
 from restate.runtime.model.result import Failure
 from restate.runtime.model.target import Generation
 from restate.runtime.net.http import Headers, Request
+from restate.runtime.rpc.status import Code, RpcError
 
 _BODYLESS = frozenset({204, 205, 304})
 """Statuses that cannot have a body; a failure with such a code is told as 500 (settled.md #31)."""
@@ -27,6 +28,15 @@ class IngressError(Exception):
             headers.insert(0, (b"x-restate-id", self.invocation.encode()))
         body = {"code": self.status, "message": self.message, "source": "ingress"}
         return self.status, headers, json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+class InvocationFailed(RpcError):
+    """The outcome of the invocation is a failure; the ingress has done its part."""
+
+
+def overloaded() -> RpcError:
+    """To RPC clients."""
+    return RpcError(Code.RESOURCE_EXHAUSTED, "Resource exhausted")
 
 
 def failure_answer(failure: Failure, generation: Generation) -> tuple[int, Headers, bytes]:

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime
 
 from restate.runtime.ingress.errors import IngressError
+from restate.runtime.model.target import HandlerType
 from restate.runtime.net.http import Headers, Request
+from restate.runtime.schema.deployment import Handler
 
 _VARY = (b"vary", b"origin, access-control-request-method, access-control-request-headers")
 _CREDENTIALS = (b"access-control-allow-credentials", b"true")
@@ -104,3 +106,18 @@ def _time_text(epoch_ms: int) -> str:
     """UTC with milliseconds. Retentions can be set to thousands of years; the text ends with the year 9999."""
     epoch_ms = min(epoch_ms, LAST_MS)
     return f"{datetime.fromtimestamp(epoch_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{epoch_ms % 1000:03d}"
+
+
+def modern_idempotency_key(request: Request, handler: Handler) -> str | None:
+    """Raises IngressError 400. The empty key is one."""
+    value = request.header(b"idempotency-key")
+    if value is None:
+        return None
+    text = header_text(b"idempotency-key", value)
+    if handler.type is HandlerType.WORKFLOW:
+        raise IngressError(
+            400,
+            "cannot use the idempotency key with workflow handlers. The handler invocation will already be"
+            " idempotent by the workflow key itself.",
+        )
+    return text

@@ -4,12 +4,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Self
 
-import attrs
-
-from restate.runtime.grpc_server.call import Call
-from restate.runtime.grpc_server.method import Method
-from restate.runtime.ingress.errors import IngressError
-from restate.runtime.ingress.outcomes import InvocationFailed
+from restate.runtime.ingress.errors import IngressError, InvocationFailed
 from restate.runtime.net.http import BodyTooLarge, ConnectionClosed
 from restate.runtime.rpc.status import Code, RpcError
 from restate.runtime.telemetry.metrics import IngressMetrics
@@ -47,17 +42,6 @@ class Measured:
         status = self.status if error is None else _status_of(error)
         self._metrics.requests.add(status, *self._labels)
         self._metrics.seconds.observe(perf_counter() - self._began, *self._labels)
-
-
-def measured(method: Method, metrics: IngressMetrics, kind: str) -> Method:
-    """The method, with its calls counted."""
-    handle = method.handle
-
-    async def counted(call: Call) -> None:
-        with Measured(metrics, method.service, method.name, kind):
-            await handle(call)
-
-    return attrs.evolve(method, handle=counted)
 
 
 def _status_of(error: BaseException) -> str:

@@ -2,13 +2,16 @@
 
 import logging
 
+import attrs
+
+from restate.runtime.grpc_server.call import Call
 from restate.runtime.grpc_server.health import Health
 from restate.runtime.grpc_server.method import Method, methods_of
 from restate.runtime.grpc_server.reflection import reflection_methods
 from restate.runtime.ingress.builtin import AwakeablesService, IngressService
 from restate.runtime.ingress.calls import Calls, find_target, method_not_found
 from restate.runtime.ingress.classic import ClassicMethods
-from restate.runtime.ingress.measures import CALL, SEND, measured
+from restate.runtime.ingress.measures import CALL, SEND, Measured
 from restate.runtime.ingress.synthesized import ModernMethods
 from restate.runtime.model.clock import Clock
 from restate.runtime.partition.handle import Partition
@@ -43,11 +46,11 @@ class Methods:
             (method.service, method.name): method
             for method in (
                 *(
-                    measured(method, metrics, SEND)
+                    _measured(method, metrics, SEND)
                     for method in methods_of(IngressService(partition, calls, json_options)).values()
                 ),
                 *(
-                    measured(method, metrics, CALL)
+                    _measured(method, metrics, CALL)
                     for method in methods_of(AwakeablesService(partition)).values()
                 ),
                 *methods_of(
@@ -88,7 +91,7 @@ class Methods:
             found = self._modern.method(service, handler)
         else:
             found = self._classic.method(service, handler, messages)
-        return measured(found, self._metrics, CALL)
+        return _measured(found, self._metrics, CALL)
 
     def _status(self, service: str) -> HealthCheckResponse.ServingStatus | None:
         if not service or self.has(service):
@@ -107,3 +110,14 @@ class Methods:
                     "%s is not shown by reflection: another service has its name in descriptors", service
                 )
         return symbols.index
+
+
+def _measured(method: Method, metrics: IngressMetrics, kind: str) -> Method:
+    """The method, with its calls counted."""
+    handle = method.handle
+
+    async def counted(call: Call) -> None:
+        with Measured(metrics, method.service, method.name, kind):
+            await handle(call)
+
+    return attrs.evolve(method, handle=counted)

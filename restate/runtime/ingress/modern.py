@@ -5,9 +5,15 @@ import attrs
 from restate.runtime.config import Ingress as IngressConfig
 from restate.runtime.ingress.answers import Answer, json_answer, json_options, outcome_answer
 from restate.runtime.ingress.bodies import check_input
-from restate.runtime.ingress.calls import modern_idempotency_key
 from restate.runtime.ingress.errors import IngressError, check_method, service_not_found
-from restate.runtime.ingress.headers import LAST_MS, cors, execution_time_text, forwarded, header_text
+from restate.runtime.ingress.headers import (
+    LAST_MS,
+    cors,
+    execution_time_text,
+    forwarded,
+    header_text,
+    modern_idempotency_key,
+)
 from restate.runtime.ingress.measures import CALL, INVOCATION_ERROR, SEND, Measured
 from restate.runtime.ingress.operations import Operations
 from restate.runtime.ingress.paths import Path, ServicePath, split_handler

@@ -1,6 +1,7 @@
 """What RPC callers get to see of an outcome: codes and metadata (ingress.md §1.2, §1.5, §4.1)."""
 
 from restate.runtime.engine.actions import IngressReply
+from restate.runtime.ingress.errors import InvocationFailed
 from restate.runtime.ingress.headers import classic_expiry_text, expiry_text
 from restate.runtime.ingress.values import from_json
 from restate.runtime.model.codes import convert
@@ -32,10 +33,6 @@ _CODES = {
     503: Code.UNAVAILABLE,
     504: Code.DEADLINE_EXCEEDED,
 }
-
-
-class InvocationFailed(RpcError):
-    """The outcome of the invocation is a failure; the ingress has done its part."""
 
 
 def modern_code(number: int) -> Code:

@@ -1,18 +1,16 @@
 """The handler of port 8080: one rule decides which protocol and generation a request speaks (ingress.md §4.2)."""
 
+import importlib
+from collections.abc import Callable
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from restate.runtime.config import Ingress as IngressConfig
-from restate.runtime.grpc_server.server import RpcServer
-from restate.runtime.ingress.answers import json_options
 from restate.runtime.ingress.bodies import takes_type
-from restate.runtime.ingress.calls import Calls
-from restate.runtime.ingress.errors import IngressError
+from restate.runtime.ingress.errors import IngressError, overloaded
 from restate.runtime.ingress.headers import cors, preflight
-from restate.runtime.ingress.methods import Methods
 from restate.runtime.ingress.modern import ModernIngress
 from restate.runtime.ingress.paths import normalize, parse
-from restate.runtime.ingress.waits import overloaded
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.target import Generation
 from restate.runtime.net.access import REALM, REFUSAL, Gate
@@ -22,8 +20,15 @@ from restate.runtime.rpc.compression import too_large
 from restate.runtime.rpc.connect import is_proto_type, is_rpc_type, profile_of
 from restate.runtime.rpc.status import STRICT, Code, RpcError
 from restate.runtime.schema.options import Defaults
+from restate.runtime.schema.symbols_builtin import BUILTIN_SERVICES
 from restate.runtime.telemetry.metrics import UNREAD, IngressMetrics
 from restate.runtime.telemetry.tracing import NO_TRACER, Tracer
+
+if TYPE_CHECKING:
+    from restate.runtime.grpc_server.server import RpcServer
+
+RPC_MODULE = "restate.runtime.ingress.rpc"
+"""Imported behind the start, or by the first RPC client if it is faster."""
 
 _CONTROL = ("restate", "openapi")
 
@@ -57,15 +62,16 @@ class Ingress:
         self._size_limit = config.request_size_limit
         self._requests = metrics.requests
         self._modern = ModernIngress(partition, config, clock, ids, defaults, tracer, metrics)
-        options = json_options(config)
-        self._methods = Methods(partition, Calls(partition, ids, defaults, tracer), clock, options, metrics)
-        self._rpc = RpcServer(
-            self._methods.find,
-            size_limit=self._size_limit,
-            json_options=options,
-            unknown_route="classic",
-            browser_headers=cors,
+        self._make_rpc: Callable[[], RpcServer] = lambda: importlib.import_module(RPC_MODULE).rpc_server(
+            partition, config, clock, ids, defaults, tracer, metrics
         )
+        self._rpc_server: RpcServer | None = None
+
+    @property
+    def _rpc(self) -> "RpcServer":
+        if self._rpc_server is None:
+            self._rpc_server = self._make_rpc()
+        return self._rpc_server
 
     async def __call__(self, request: Request, response: Response) -> None:
         if request.method == "OPTIONS":
@@ -152,7 +158,7 @@ class Ingress:
 
     def _speech_to_unknown(self, name: str, query: str, request: Request) -> Speech:
         """Of a service that is built in, is named as descriptors have it, or does not exist."""
-        if self._methods.has(name):
+        if name in BUILTIN_SERVICES:
             return Speech.CONNECT
         found = self._partition.schema.find(name)
         if found is not None and found.type.generation is Generation.CLASSIC:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from restate.runtime.engine.actions import IngressReply
 from restate.runtime.grpc_server.call import Call
 from restate.runtime.ingress.calls import Prepared
+from restate.runtime.ingress.errors import overloaded
 from restate.runtime.ingress.outcomes import invocation_header
 from restate.runtime.partition.handle import Overloaded, Partition, ShuttingDown
 from restate.runtime.rpc.status import Code, RpcError
@@ -35,7 +36,3 @@ def refusals() -> Iterator[None]:
         raise overloaded() from error
     except ShuttingDown as error:
         raise RpcError(Code.UNAVAILABLE, "Unavailable") from error
-
-
-def overloaded() -> RpcError:
-    return RpcError(Code.RESOURCE_EXHAUSTED, "Resource exhausted")
