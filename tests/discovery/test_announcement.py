@@ -134,6 +134,10 @@ def test_settings_are_taken_over() -> None:
     assert (found.public, found.metadata) == (False, (("a", "2"), ("b", "1")))
 
 
+def test_attempts_that_nobody_counts_are_still_a_number_for_everybody() -> None:
+    assert handler("SERVICE", retryPolicyMaxAttempts=2**64 - 1).options.retry_max_attempts == 2**53
+
+
 def test_a_private_service() -> None:
     found = announced({"name": "S", "ty": "SERVICE", "handlers": [{"name": "h"}], "ingressPrivate": True})
     assert (found.public, found.handlers[0].public) == (False, True)

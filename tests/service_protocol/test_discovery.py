@@ -1,11 +1,17 @@
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from restate.runtime.errors import DeploymentError
 from restate.runtime.pb import discovery_pb2
-from restate.runtime.service_protocol.discovery import MODERN_ACCEPT, parse_classic, parse_modern
+from restate.runtime.service_protocol.discovery import (
+    MAX_MILLIS,
+    MODERN_ACCEPT,
+    parse_classic,
+    parse_modern,
+)
 
 MINIMAL: dict[str, Any] = {
     "protocolMode": "BIDI_STREAM",
@@ -73,6 +79,10 @@ def test_a_manifest_of_version_4_in_full() -> None:
         one_service(extra=1),
         one_service({"extra": 1}),
         one_service({"input": {"extra": 1}}),
+        one_service(inactivityTimeout=MAX_MILLIS + 1),
+        one_service({"journalRetention": 2**64 - 1}),
+        one_service({"retryPolicyMaxInterval": 2**70}),
+        manifest(maxProtocolVersion=2**31),
         one_service({"name": "a-b"}),
         one_service({"name": "_"}),
         one_service({"name": "h\n"}),
@@ -91,6 +101,13 @@ def test_what_breaks_the_grammar_has_no_code(body: bytes) -> None:
     with pytest.raises(DeploymentError) as caught:
         parse_modern(body, sdk_version=None)
     assert (caught.value.code, caught.value.http_status) == (None, 500)
+
+
+def test_times_may_be_as_far_away_as_timestamps_reach() -> None:
+    (found,) = parse_modern(one_service(abortTimeout=MAX_MILLIS), sdk_version=None).services
+    assert found.abort_timeout == MAX_MILLIS
+    now_ms = datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000
+    assert datetime.fromtimestamp((now_ms + MAX_MILLIS) / 1000, UTC).year < 10_000
 
 
 @pytest.mark.parametrize("name", ["S", "_1", "a.b-c_d", "Z9"])

@@ -30,6 +30,9 @@ from restate.runtime.service_protocol.discovery import (
 
 CLASSIC_PROTOCOL_VERSION = 1
 
+_MAX_ATTEMPTS = 2**53
+"""Nobody counts so far, and every client can read the number."""
+
 _CONTENT_TYPE = re.compile(r"\*/\*|[A-Za-z0-9!#$&^_.+-]+/(?:\*|[A-Za-z0-9!#$&^_.+-]+)(?:\s*;.*)?")
 _ON_MAX_ATTEMPTS: dict[str, OnMaxAttempts] = {"PAUSE": "pause", "KILL": "kill"}
 
@@ -180,6 +183,6 @@ def _options(part: ServicePart | HandlerPart, workflow_retention_ms: int | None 
         retry_factor=part.retry_policy_exponentiation_factor,
         retry_max_interval_ms=part.retry_policy_max_interval,
         # At least the first attempt is made, as by the official server.
-        retry_max_attempts=None if attempts is None else max(attempts, 1),
+        retry_max_attempts=None if attempts is None else min(max(attempts, 1), _MAX_ATTEMPTS),
         retry_on_max_attempts=None if on_max_attempts is None else _ON_MAX_ATTEMPTS[on_max_attempts],
     )

@@ -26,8 +26,12 @@ MAX_MODERN_VERSION = 7
 # These announce a range that they do not speak; upstream takes them as speaking version 1 only.
 _OVERSTATING_SDK = re.compile(r"restate-sdk-typescript/1\.[012]\.")
 
-Millis = Annotated[int, msgspec.Meta(ge=0)]
-Version = Annotated[int, msgspec.Meta(ge=1)]
+MAX_MILLIS = 200_000_000_000_000
+"""6,337 years: what is due then is due before the year 10000, in which timestamps end. Upstream ends at 19,998 years."""
+
+Millis = Annotated[int, msgspec.Meta(ge=0, le=MAX_MILLIS)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Version = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 ServiceName = Annotated[str, msgspec.Meta(pattern=r"^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9._-]*\Z")]
 HandlerName = Annotated[str, msgspec.Meta(pattern=r"^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*\Z")]
 
@@ -67,7 +71,7 @@ class _Settings(_Part, frozen=True, kw_only=True):
     ingress_private: bool | None = None
     retry_policy_initial_interval: Millis | None = None
     retry_policy_max_interval: Millis | None = None
-    retry_policy_max_attempts: Millis | None = None
+    retry_policy_max_attempts: Count | None = None
     retry_policy_exponentiation_factor: float | None = None
     retry_policy_on_max_attempts: Literal["PAUSE", "KILL"] | None = None
 
