@@ -49,3 +49,9 @@ def test_a_point_in_time_has_three_forms(form: TimeFormat, shown: str) -> None:
 
 def test_other_zones_are_shown_in_utc() -> None:
     assert moment("2026-11-25T13:00:00+02:00", NOW, "human") == "2026-11-25 11:00:00 UTC (1h ago)"
+
+
+@pytest.mark.parametrize("form", ["human", "iso8601", "rfc2822"])
+def test_what_is_no_point_in_time_is_shown_as_it_came(form: TimeFormat) -> None:
+    for text in ("+10000-01-01T00:00:00Z", "soon"):
+        assert (moment(text, NOW, form), age(text, NOW, form)) == (text, text)

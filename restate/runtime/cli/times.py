@@ -15,8 +15,11 @@ def parse(text: str) -> datetime:
 
 
 def moment(text: str, now: datetime, form: TimeFormat) -> str:
-    """The point itself, with its distance from now where people read it."""
-    point = parse(text)
+    """The point itself, with its distance from now where people read it. As it came if it is none that Python knows."""
+    try:
+        point = parse(text)
+    except ValueError:
+        return text
     match form:
         case "iso8601":
             return point.isoformat(timespec="milliseconds")
@@ -28,7 +31,12 @@ def moment(text: str, now: datetime, form: TimeFormat) -> str:
 
 def age(text: str, now: datetime, form: TimeFormat) -> str:
     """The distance from now alone; scripts' formats have the point itself."""
-    return distance(parse(text), now) if form == "human" else moment(text, now, form)
+    if form != "human":
+        return moment(text, now, form)
+    try:
+        return distance(parse(text), now)
+    except ValueError:
+        return text
 
 
 def distance(point: datetime, now: datetime) -> str:
