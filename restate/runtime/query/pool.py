@@ -237,13 +237,11 @@ class Pool:
                 home = self._settings.worker.home
                 await trio.to_thread.run_sync(lambda: shutil.rmtree(home, ignore_errors=True))
                 task_status.started()
-                while True:
-                    # Without workers nothing here costs anything.
-                    await self._busy.wait()
-                    self._busy = trio.Event()
-                    while self._workers:
-                        await trio.sleep(_LOOK_AROUND_S)
-                        self._look_around()
+                try:
+                    await self._look_after_workers()
+                finally:
+                    # Before the nursery closes, which lets other tasks run once more.
+                    self._ended = True
         finally:
             self._ended = True
             for waiter in self._waiters:
@@ -251,6 +249,15 @@ class Pool:
             self._waiters.clear()
             for worker in tuple(self._workers):
                 await worker.process.end()
+
+    async def _look_after_workers(self) -> None:
+        while True:
+            # Without workers nothing here costs anything.
+            await self._busy.wait()
+            self._busy = trio.Event()
+            while self._workers:
+                await trio.sleep(_LOOK_AROUND_S)
+                self._look_around()
 
     def workers(self) -> dict[str, int]:
         """{busy or idle: workers}. This and the next may be asked in any thread."""
