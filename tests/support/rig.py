@@ -41,6 +41,7 @@ from restate.runtime.service_protocol.identity import Identity
 from restate.runtime.storage.commit import Committer
 from restate.runtime.storage.memory import MemoryStore
 from restate.runtime.tables.api import Tables
+from restate.runtime.telemetry.metrics import Metrics
 from restate.runtime.wiring import option_defaults
 from tests.schema.classic import contract, file, file_set
 from tests.support.clock import CountingIds, TrioClock
@@ -220,6 +221,7 @@ class Rig:
             invoker=invoker or Invoker(), retry_policy=retry_policy or RetrySettings(initial_interval_ms=100)
         )
         self.clock = TrioClock()
+        self.metrics = Metrics()
         self.client = ScriptedClient(nursery, script)
         self.partition = Partition(queue_limit=1000)
         self.reader = Tables(self.store)
@@ -243,21 +245,30 @@ class Rig:
             clock=self.clock,
             config=self.config.invoker,
             identity=Identity("test", self.clock),
+            metrics=self.metrics.invoker,
         )
         self.supervisor = Supervisor(
             self.nursery,
             task,
-            Retries(routes, partition, self.clock),
+            Retries(routes, partition, self.clock, self.metrics.invoker),
             partition,
             reader,
             concurrency_limit=self.config.invoker.concurrency_limit,
+            metrics=self.metrics.invoker,
         )
         schema = Registry.load(reader.counters.get("schema_version"), reader.schema.scan())
         partition.begin(schema, reader.counters.get("boot"))
         timers = Timers(partition, reader, self.clock, in_memory=8)
-        committer = Committer(self.store, Performer(partition, self.supervisor, timers))
+        performer = Performer(partition, self.supervisor, timers)
+        committer = Committer(self.store, performer, self.metrics.storage)
         processor = Processor(
-            partition, Tables(self.store), committer, self.clock, batch_records=32, batch_bytes=1 << 20
+            partition,
+            Tables(self.store),
+            committer,
+            self.clock,
+            batch_records=32,
+            batch_bytes=1 << 20,
+            metrics=self.metrics,
         )
         await self.nursery.start(committer.run)
         await self.nursery.start(processor.run)
