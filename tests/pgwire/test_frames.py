@@ -24,7 +24,7 @@ def test_frames_are_the_same_however_the_bytes_are_cut(
         frames.feed(stream[begin:end])
         found += iter(frames.next, None)
     assert found == [Frame(ord(tag), body) for tag, body in sent]
-    assert frames.buffered == 0
+    assert frames._buffer == b""
 
 
 @given(st.binary(max_size=200))

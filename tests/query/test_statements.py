@@ -116,6 +116,24 @@ def test_any_text_can_be_looked_at_for_arrows(sql: str) -> None:
     assert placed is None or 1 <= placed <= len(sql)
 
 
+@pytest.mark.parametrize(
+    ("text", "state", "status"),
+    [
+        ("Execution error: negative count not allowed: -1", "22000", 400),
+        ("Arrow error: External error: StorageError: Execution error in a file", "XX000", 500),
+        ("something new", "XX000", 500),
+    ],
+)
+def test_what_is_not_the_users_doing_is_ours(text: str, state: str, status: int) -> None:
+    error = fault(ValueError(text), "select 1", BY_NAME)
+    assert (error.sqlstate, error.http_status) == (state, status)
+
+
+def test_a_name_that_was_meant_is_told_once() -> None:
+    error = fault(ValueError("Schema error: No field named x. Did you mean 'y'?."), "select x", BY_NAME)
+    assert (error.message, error.hint) == ("Schema error: No field named x.", "Perhaps you meant 'y'.")
+
+
 def test_a_text_of_arrows_alone_is_left_to_the_parser() -> None:
     sql = "select a" + " -> 'k'" * 100_000
     assert rewrite(sql) == sql

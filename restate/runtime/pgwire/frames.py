@@ -26,11 +26,6 @@ class Frames:
         self.size_limit = size_limit
         self._buffer = bytearray()
 
-    @property
-    def buffered(self) -> int:
-        """Bytes that came and were not taken."""
-        return len(self._buffer)
-
     def feed(self, data: bytes) -> None:
         self._buffer += data
 

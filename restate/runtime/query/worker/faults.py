@@ -11,6 +11,8 @@ from restate.runtime.query.errors import QueryError
 _PREFIX = "DataFusion error: "
 _CAUSED_BY = "\ncaused by\n"
 _STATES: tuple[tuple[str, str], ...] = (
+    # What our own tables raised.
+    (r"External error", errors.INTERNAL),
     (
         r"ParserError|TokenizerError|No SQL statements|only supports a single SQL statement",
         errors.SYNTAX_ERROR,
@@ -28,13 +30,16 @@ _STATES: tuple[tuple[str, str], ...] = (
     (r"Cast error|Parser error|Error parsing|Unsupported date_trunc", errors.BAD_VALUE),
     (r"was not provided a value", errors.UNDEFINED_PARAMETER),
     (r"Error during planning|Schema error|type_coercion", errors.PLANNING_ERROR),
+    (r"subquery returned more than one row", errors.NOT_ONE_ROW),
+    # A function did not like its arguments.
+    (r"Execution error|Compute error", errors.DATA_ERROR),
 )
 _PLACE = re.compile(r"at Line: (\d+), Column: (\d+)")
 _TABLE = re.compile(r"table '(?:restate\.)?(?:public\.)?([^']*)' not found")
 _COLUMN = re.compile(r"No field named ([^\s]+?)\.(?:\s|$)")
 _FUNCTION = re.compile(r"Invalid function '([^']*)'")
 _FIELDS = re.compile(r"Valid fields are (.*?)\.?$", re.DOTALL)
-_SUGGESTION = re.compile(r"Did you mean '([^']*)'\?")
+_SUGGESTION = re.compile(r" ?Did you mean '([^']*)'\?\.?")
 
 
 def fault(error: BaseException, sql: str, tables: Iterable[str]) -> QueryError:
@@ -50,7 +55,7 @@ def fault(error: BaseException, sql: str, tables: Iterable[str]) -> QueryError:
     text = text.rpartition(_CAUSED_BY)[2].removeprefix(_PREFIX)
     state = next((state for pattern, state in _STATES if re.search(pattern, text)), errors.INTERNAL)
     # A hint tells the name that was meant.
-    message = _SUGGESTION.sub("", text.partition("\n")[0]).rstrip()
+    message = _SUGGESTION.sub("", text.partition("\n")[0])
     return QueryError(message, state, position=_position(text, sql), hint=_hint(text, state, tables))
 
 

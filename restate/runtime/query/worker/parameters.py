@@ -16,7 +16,6 @@ import pyarrow as pa
 from restate.runtime.query.errors import BAD_VALUE, QueryError
 from restate.runtime.query.worker import oids
 
-BAD_MESSAGE = "08P01"
 BAD_BINARY = "22P03"
 
 _UTC = dt.UTC
