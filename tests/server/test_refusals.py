@@ -21,11 +21,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from restate.runtime.config import load
+from restate.runtime.config.origin import with_origin
 from restate.runtime.config.tree import SETTINGS
 from restate.runtime.config.values import Address
-from restate.runtime.errors import StorageDamaged
+from restate.runtime.errors import ConfigError, StorageDamaged
 from restate.runtime.storage.precheck import check_files
 from restate.runtime.storage.rocksdb import MARK, RocksStore
+from restate.runtime.wiring import check
 from tests.server.process import COMMAND, environment
 
 if TYPE_CHECKING:
@@ -186,28 +189,45 @@ _OTHERS = [
 ]
 
 
-@pytest.mark.parametrize("wrong", [*_TOKEN_FILES, *_CERTIFICATES, *_OTHERS], ids=lambda wrong: wrong.name)
-def test_a_file_or_address_that_cannot_be_used_is_named_with_its_source(
+def given(wrong: Wrong, secrets: Path) -> dict[str, str]:
+    """{variable without its prefix: text}."""
+    return {
+        variable: str(secrets / text[1:]) if text.startswith("@") else text
+        for variable, text in wrong.settings.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong", [*_TOKEN_FILES, *_CERTIFICATES, *_OTHERS[:-2]], ids=lambda wrong: wrong.name
+)
+def test_a_file_that_cannot_be_used_is_named_with_its_source(
     tmp_path: Path, secrets: Path, wrong: Wrong
 ) -> None:
-    settings = {
-        variable: str(secrets / text[1:]) if text.startswith("@") else text
-        for variable, text in wrong.settings.items()
-    }
-    line = refusal(tmp_path, **settings)
+    variables = {f"RESTATE_{name}": text for name, text in given(wrong, secrets).items()}
+    config = load({}, variables, tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        check(config)
+    message = with_origin(caught.value.message, config)
+    for part in wrong.expected:
+        assert part.removeprefix("[RT0002] ") in message
+
+
+@pytest.mark.parametrize(
+    "wrong", [_TOKEN_FILES[0], *_CERTIFICATES[:4], *_OTHERS], ids=lambda wrong: wrong.name
+)
+def test_the_server_does_not_start_with_it_and_changes_nothing(
+    tmp_path: Path, secrets: Path, wrong: Wrong
+) -> None:
+    line = refusal(tmp_path, **given(wrong, secrets))
     for part in wrong.expected:
         assert part in line
 
 
-@pytest.mark.parametrize("wrong", [*_CERTIFICATES[:8], *_OTHERS[:-2]], ids=lambda wrong: wrong.name)
+@pytest.mark.parametrize("wrong", [_TOKEN_FILES[0], _OTHERS[0]], ids=lambda wrong: wrong.name)
 def test_the_check_of_the_configuration_says_the_same(tmp_path: Path, secrets: Path, wrong: Wrong) -> None:
-    settings = {
-        variable: str(secrets / text[1:]) if text.startswith("@") else text
-        for variable, text in wrong.settings.items()
-    }
-    line = refusal(tmp_path, "--check-config", **settings)
-    for part in wrong.expected:
-        assert part in line
+    assert refusal(tmp_path, "--check-config", **given(wrong, secrets)) == refusal(
+        tmp_path, **given(wrong, secrets)
+    )
 
 
 def test_the_source_may_be_a_file_or_the_command_line(tmp_path: Path, secrets: Path) -> None:
