@@ -4,6 +4,7 @@ import click
 
 from restate.runtime.cli.admin import Json
 from restate.runtime.cli.commands.operations import OPERATIONS
+from restate.runtime.cli.journal_notes import entry_note
 from restate.runtime.cli.output import Cell, Styled
 from restate.runtime.cli.problems import CommandError
 from restate.runtime.cli.session import Session, watchable
@@ -36,7 +37,7 @@ COLUMNS = (
 
 _JOURNAL = (
     "sj.index, sj.entry_type, sj.name, sj.promise_name, sj.completed, sj.invoked_id, sj.invoked_target,"
-    " sj.sleep_wakeup_at, sj.appended_at FROM sys_journal sj"
+    " sj.sleep_wakeup_at, sj.appended_at, sj.entry_lite_json FROM sys_journal sj"
 )
 _SHOWN_ENTRIES = 100
 
@@ -182,7 +183,7 @@ def describe(session: Session, *, invocation_id: str) -> None:
                     entry["entry_type"],
                     entry.get("name") or entry.get("promise_name") or "",
                     session.age(entry.get("appended_at")),
-                    _entry_note(session, entry),
+                    entry_note(entry, session.moment),
                 ]
                 for entry in journal
             ],
@@ -222,17 +223,6 @@ def _note(session: Session, row: Json) -> str:
     if failure := _failure(row):
         parts.append(failure.partition("\n")[0])
     return "; ".join(parts)
-
-
-def _entry_note(session: Session, entry: Json) -> str:
-    parts = []
-    if entry.get("sleep_wakeup_at"):
-        parts.append(f"until {session.moment(entry['sleep_wakeup_at'])}")
-    if entry.get("invoked_target"):
-        parts.append(str(entry["invoked_target"]))
-    if entry.get("invoked_id"):
-        parts.append(str(entry["invoked_id"]))
-    return " ".join(parts)
 
 
 COMMAND.add(list_, "ls")
