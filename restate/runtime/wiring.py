@@ -170,6 +170,9 @@ def postgres_options(config: Config, tls: ServerTls | None) -> PostgresOptions:
             prepared_size=postgres.prepared_statement_size_limit,
             portals=postgres.portal_limit,
             portals_size=postgres.portal_size_limit,
+            startup_size=postgres.startup_size_limit,
+            settings=postgres.setting_limit,
+            setting_size=postgres.setting_size_limit,
         ),
     )
 

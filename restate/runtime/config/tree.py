@@ -169,6 +169,12 @@ class Postgres:
     """Portals and cursors together, on one connection."""
     portal_size_limit: Size = 16 * MIB
     """Of the parameters of a connection's portals and cursors together."""
+    startup_size_limit: Size = 10_000
+    """Of each message until the client has proved who it is."""
+    setting_limit: Count = 200
+    """Settings that a client may make up, on one connection."""
+    setting_size_limit: Size = 8 * KIB
+    """Of one of them."""
 
 
 @attrs.frozen
