@@ -44,6 +44,8 @@ class _ServerConfig(HypercornConfig):
         self.include_server_header = False
         self.graceful_timeout = config.admin.shutdown_timeout_ms / 1000
         self.keep_alive_timeout = config.admin.idle_timeout_ms / 1000
+        # By its own measure, what is allowed would depend on the pieces in which it comes.
+        self.h11_max_incomplete_size = self.h2_max_header_list_size = config.net.header_size_limit
         # Reaching either would drop requests of the same connection that are in progress.
         self.keep_alive_max_requests = 10**9
         self.h2_max_concurrent_streams = config.net.stream_limit
