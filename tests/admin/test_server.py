@@ -91,11 +91,12 @@ async def running(
         nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize(("size", "status"), [(40_000, b"200"), (68_000, b"431")])
+@pytest.mark.parametrize(("size", "status"), [(40_000, b"200"), (80_000, b"431")])
 async def test_headers_may_be_long_in_whatever_pieces_they_come(size: int, status: bytes) -> None:
     head = b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-long: " + b"y" * size + b"\r\n\r\n"
     async with running() as admin, await trio.open_tcp_stream("127.0.0.1", admin.port) as stream:
-        for start in range(0, len(head), 10_000):
+        # Nothing more once there is an answer: a reset would take it away.
+        for start in range(0, min(len(head), 70_000), 10_000):
             await stream.send_all(head[start : start + 10_000])
             await trio.testing.wait_all_tasks_blocked(0.001)
         assert (await stream.receive_some(1000)).startswith(b"HTTP/1.1 " + status)
