@@ -58,6 +58,9 @@ class PointedStore:
     def scan(self, table: str, start: bytes, end: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         return self._store.scan(table, start, end)
 
+    def figure(self, name: str, table: str) -> int:
+        return self._store.figure(name, table)
+
     def write(self, writes: Sequence[Write]) -> None:
         self._points.passed("before write")
         self._store.write(writes)

@@ -31,7 +31,7 @@ async def test_what_was_stored_and_what_came_since_are_counted_once(autojump_clo
     assert numbers(census) == {}
     async with trio.open_nursery() as nursery:
         nursery.start_soon(census.run)
-        await trio.sleep(0.001)
+        await trio.sleep(0.501)
         # One of those that have not been counted yet, and one that has.
         for number in (0, 1199):
             writer.invocations.put(invocation_id(number), record(Status.INVOKED), record(Status.SUSPENDED))

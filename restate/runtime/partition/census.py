@@ -8,6 +8,8 @@ import trio
 from restate.runtime.model.invocation import Status
 from restate.runtime.tables.api import Tables
 
+_FIRST_PAUSE_S = 0.5
+"""What was running when the server ended goes on first."""
 _AT_ONCE = 500
 """Rows between two checkpoints, about a millisecond."""
 _PAUSE_S = 0.005
@@ -26,6 +28,7 @@ class Census:
 
     async def run(self) -> None:
         """Returns when everything has been counted. Raises StorageError."""
+        await trio.sleep(_FIRST_PAUSE_S)
         counts = dict.fromkeys(Status, 0)
         while rows := list(islice(self._rows, _AT_ONCE)):
             for status in rows:
