@@ -34,6 +34,9 @@ MOMENT_MS = 1_795_402_361_250
         (NS, MOMENT_MS * 10**6 + 1, b'"2026-11-23T02:52:41.250000001"'),
         (NS, MOMENT_MS * 10**6, b'"2026-11-23T02:52:41.250"'),
         (NS, (MOMENT_MS - 250) * 10**6, b'"2026-11-23T02:52:41"'),
+        (pa.timestamp("us", "UTC"), MOMENT_MS * 1000 + 20, b'"2026-11-23T02:52:41.250020Z"'),
+        (pa.timestamp("s"), MOMENT_MS // 1000, b'"2026-11-23T02:52:41"'),
+        (MS_ZONED, 253_402_300_800_000, b'"10000-01-01T00:00:00Z"'),
         (pa.duration("ms"), 86_400_000, b'"PT86400S"'),
         (pa.duration("ms"), 1_500, b'"PT1.5S"'),
         (pa.date32(), dt.date(2026, 11, 23), b'"2026-11-23"'),
@@ -55,6 +58,14 @@ def test_values_have_their_form(kind: pa.DataType, value: Any, expected: bytes, 
 def test_null_has_no_key() -> None:
     batch = pa.RecordBatch.from_pylist([{"a": 1, "b": None}, {"a": None, "b": "x"}])
     assert JsonRows(batch.schema).encode(batch) == b'{"a":1},{"b":"x"}'
+
+
+def test_rows_with_and_without_a_value_stand_side_by_side() -> None:
+    batch = pa.RecordBatch.from_pylist(
+        [{"a": 1, "b": None, "c": "x"}, {"a": None, "b": None, "c": "y"}],
+        pa.schema([("a", pa.int64()), ("b", pa.int64()), ("c", pa.utf8())]),
+    )
+    assert JsonRows(batch.schema).encode(batch) == b'{"a":1,"c":"x"},{"c":"y"}'
 
 
 def test_pieces_make_one_text() -> None:

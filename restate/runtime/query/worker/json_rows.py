@@ -14,9 +14,14 @@ import pyarrow.types as kinds
 
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 _EPOCH = dt.datetime(1970, 1, 1)
+_PYTHON_MS = range(-62_135_596_800_000, 253_402_300_800_000)
+"""The years 1 to 9999, which Python has times for."""
 _FEW_ROWS = 64
 """Up to so many rows, Arrow's functions cost more than they save."""
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_DIGITS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+_ZONE = pa.scalar("Z")
+_NOTHING = pa.scalar("")
 
 OPENING = b'{"rows":['
 CLOSING = b"]}"
@@ -31,16 +36,21 @@ class JsonRows:
 
     def encode(self, batch: pa.RecordBatch) -> bytes:
         """The rows, with a comma before all but the first of the result."""
-        names = self._names
-        columns = [_values(column) for column in batch.columns]
+        # Of fifty columns of an invocation, most are NULL in every row.
+        filled = [place for place, column in enumerate(batch.columns) if column.null_count < len(column)]
+        names = [self._names[place] for place in filled]
+        columns = [_values(batch.column(place)) for place in filled]
+        objects: list[dict[str, Any]]
         if not columns:
-            objects = [b"{}"] * batch.num_rows
-        else:
+            objects = [{}] * batch.num_rows
+        elif any(batch.column(place).null_count for place in filled):
             objects = [
-                _encode({name: value for name, value in zip(names, row, strict=True) if value is not None})
+                {name: value for name, value in zip(names, row, strict=True) if value is not None}
                 for row in zip(*columns, strict=True)
             ]
-        text = b",".join(objects)
+        else:
+            objects = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        text = _encode(objects)[1:-1]
         if not self._first and objects:
             text = b"," + text
         self._first = self._first and not objects
@@ -76,24 +86,26 @@ def _integers(column: pa.Array) -> list[int | None]:
 def _timestamps(column: pa.Array) -> list[str | None]:
     zoned = column.type.tz is not None
     if len(column) <= _FEW_ROWS and column.type.unit == "ms":
-        suffix = "Z" if zoned else ""
-        return [_each(value, lambda raw: milliseconds_text(raw) + suffix) for value in _integers(column)]
-    texts = pc.strftime(column.cast(pa.timestamp(column.type.unit)), format="%Y-%m-%dT%H:%M:%S")
-    # No fraction, or three, six or nine digits of it.
-    texts = pc.replace_substring_regex(texts, r"\.?(000)+$", "")
+        numbers = _integers(column)
+        if all(number is None or number in _PYTHON_MS for number in numbers):
+            suffix = "Z" if zoned else ""
+            return [_each(number, lambda raw: milliseconds_text(raw) + suffix) for number in numbers]
+    texts = column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
+    texts = pc.replace_substring(texts, " ", "T")
+    # Arrow prints all digits of the fraction; here it has none, or three, six or nine.
+    for group in range(_DIGITS[column.type.unit] // 3, 0, -1):
+        end = "000" if group > 1 else ".000"
+        texts = pc.if_else(pc.ends_with(texts, end), pc.utf8_slice_codeunits(texts, 0, -len(end)), texts)
     if zoned:
-        texts = pc.binary_join_element_wise(texts, "Z", "")
+        texts = pc.binary_join_element_wise(texts, _ZONE, _NOTHING)
     found: list[str | None] = texts.to_pylist()
     return found
 
 
 def milliseconds_text(value: int) -> str:
-    """Of a time since 1970, without zone."""
+    """Of a time since 1970 in the years 1 to 9999, without zone."""
     seconds, rest = divmod(value, 1000)
-    try:
-        text = (_EPOCH + dt.timedelta(seconds=seconds)).isoformat()
-    except OverflowError:
-        return str(value)
+    text = (_EPOCH + dt.timedelta(seconds=seconds)).isoformat()
     return f"{text}.{rest:03d}" if rest else text
 
 
