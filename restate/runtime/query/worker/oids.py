@@ -4,6 +4,7 @@ UInt64 is numeric, because partition keys lie above 2^63 for half of all rows; i
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.types as kinds
@@ -67,6 +68,7 @@ _KINDS: tuple[tuple[Callable[[pa.DataType], bool], int], ...] = (
 )
 
 
+@lru_cache(256)
 def type_oid(arrow_type: pa.DataType) -> int:
     """The oid under which values of this type are sent. Types without a counterpart are sent as JSON text (25)."""
     if kinds.is_timestamp(arrow_type):
