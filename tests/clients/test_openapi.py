@@ -64,8 +64,8 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
             program.stop()
 
 
-def run(program: str, *arguments: str, timeout_seconds: float = 120) -> str:
-    """What a program of the tools' environment prints. AssertionError with it if it fails."""
+def run(program: str, *arguments: str, folder: Path, timeout_seconds: float = 120) -> str:
+    """What a program of the tools' environment prints. AssertionError with it if it fails. folder: what it leaves there."""
     command = [str(environments.openapi_tools() / program), *arguments]
     done = subprocess.run(
         command,
@@ -73,6 +73,7 @@ def run(program: str, *arguments: str, timeout_seconds: float = 120) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         timeout=timeout_seconds,
+        cwd=folder,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:]
@@ -82,7 +83,7 @@ def run(program: str, *arguments: str, timeout_seconds: float = 120) -> str:
 def validate(document: Any, folder: Path) -> None:
     path = folder / "openapi.json"
     path.write_text(json.dumps(document))
-    run("openapi-spec-validator", str(path))
+    run("openapi-spec-validator", str(path), folder=folder)
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -125,6 +126,7 @@ def attack(bed: Bed, folder: Path, settings: str, *arguments: str) -> Counter[in
         *("--phases", "coverage,fuzzing", "--max-time", "25", "--seed", "1", "--checks", _CHECKS),
         *("--generation-database", "none", "--request-timeout", "20", "--no-color", "--warnings", "off"),
         *("--report", "ndjson", "--report-ndjson-path", str(report), *arguments),
+        folder=folder,
     )
     counted: Counter[int | None] = Counter()
     for line in report.read_text().splitlines():
