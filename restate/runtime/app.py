@@ -360,9 +360,10 @@ class _Server:
     async def _admin(self) -> None:
         """The admin app is the slow part of the start: its imports must not delay the first invocation."""
         try:
-            server, discovery = await trio.to_thread.run_sync(_import_admin, limiter=self._importing)
-            if self._stopping.is_set():
+            imported = await self._import(_import_admin)
+            if imported is None:
                 return
+            server, discovery = imported
             await server.serve(
                 self._ports.admin.socket,
                 partition=self._partition,
@@ -383,11 +384,26 @@ class _Server:
         finally:
             self._admin_ended.set()
 
+    async def _import(self, load: Callable[[], Any]) -> Any | None:
+        """What `load` imports, in a thread and one after the other; None if the server is told to stop meanwhile."""
+        imported = None
+        async with trio.open_nursery() as nursery:
+
+            async def give_up() -> None:
+                await self._stopping.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(give_up)
+            # An import that nobody waits for any more does no harm; waiting for it would hold up the end.
+            imported = await trio.to_thread.run_sync(load, limiter=self._importing, abandon_on_cancel=True)
+            nursery.cancel_scope.cancel()
+        return None if self._stopping.is_set() else imported
+
     async def _sql(self, drain: Drain) -> None:
         """The Postgres port; its imports come after those of the admin app."""
-        module = await trio.to_thread.run_sync(
-            importlib.import_module, "restate.runtime.query.postgres", limiter=self._importing
-        )
+        module = await self._import(partial(importlib.import_module, "restate.runtime.query.postgres"))
+        if module is None:
+            return
         port = module.PostgresPort(self._ports.postgres, self._queries, self._postgres)
         self._connections["postgres"] = lambda: port.connections
         await port.run(drain)
