@@ -104,6 +104,7 @@ async def test_a_client_is_told_everything_it_expects_and_may_ask(bed: Bed) -> N
     assert await client.query("select 42") == ["T value:23:0", "D 42", "C SELECT 1", "Z I"]
     session = bed.pool.sessions[0]
     assert (session.user, session.timezone) == ("joe", "Europe/Berlin")
+    assert session.process_id == client.process_id
     assert ("application_name", "test") in session.settings
     await client.aclose()
 

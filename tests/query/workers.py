@@ -39,6 +39,7 @@ def settings(folder: Path, **changes: Any) -> PoolSettings:
         timeout_s=20,
         take_timeout_s=60,
         idle_timeout_s=60,
+        look_around_s=0.05,
     )
     return attrs.evolve(found, **changes)
 

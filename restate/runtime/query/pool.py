@@ -24,7 +24,6 @@ log = logging.getLogger("restate.query")
 
 _MOST_DESCRIBED = 256
 _LONGEST_DESCRIBED = 16_384
-_LOOK_AROUND_S = 1.0
 
 
 class Output(Enum):
@@ -99,7 +98,7 @@ class PoolSettings:
     """worker_limit: processes; each runs one query. queue_limit: queries that wait for one. Times are in seconds.
     timeout_s: how long a query may compute, its client's time not counted. take_timeout_s: how long a client may leave
     it waiting. idle_timeout_s: after which a worker without work ends. cancel_grace_s: for a query that nobody wants to
-    end. longest_sql: characters of a statement.
+    end. longest_sql: characters of a statement. look_around_s: between two looks for what has had its time.
     """
 
     worker: WorkerSettings
@@ -110,6 +109,7 @@ class PoolSettings:
     idle_timeout_s: float
     cancel_grace_s: float = 0.25
     longest_sql: int = 1 << 20
+    look_around_s: float = 1.0
 
 
 @attrs.define(eq=False)
@@ -256,7 +256,7 @@ class Pool:
             await self._busy.wait()
             self._busy = trio.Event()
             while self._workers:
-                await trio.sleep(_LOOK_AROUND_S)
+                await trio.sleep(self._settings.look_around_s)
                 self._look_around()
 
     def workers(self) -> dict[str, int]:
