@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-SOON = 3.0
+SOON = 6.0
 """Seconds: far below the grace period of a minute, on a busy machine."""
 
 PATIENT = attrs.evolve(INACTIVITY, inactivity_timeout="1m")
