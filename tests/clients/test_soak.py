@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import http.client
 import itertools
 import json
@@ -248,6 +249,8 @@ _LIMITS: Mapping[str, tuple[float, int]] = {
 def test_what_the_server_holds_stays_level_at_half_load(
     request: pytest.FixtureRequest, program: ServiceProgram, server: Bed
 ) -> None:
+    # It is meant to take longer than the time after which pytest shows where a test hangs.
+    faulthandler.cancel_dump_traceback_later()
     minutes = request.config.getoption("--soak-minutes", default=2.0)
     samples: list[Sample] = []
     callers = Callers(server)
