@@ -27,6 +27,8 @@ LATER = {
 
 
 def test_a_start_imports_what_it_needs() -> None:
-    program = "import json, sys, restate.runtime.main, restate.runtime.app; print(json.dumps(list(sys.modules)))"
+    program = (
+        "import json, sys, restate.runtime.main, restate.runtime.app; print(json.dumps(list(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert LATER.isdisjoint(json.loads(done.stdout))

@@ -154,7 +154,7 @@ def test_a_transaction_is_a_bracket(sql_bed: SqlBed) -> None:
         ("select 1 / 0", "ERROR:  22012"),
         ("insert into state values (1)", "ERROR:  25006: cannot execute INSERT in a read-only transaction"),
         ("drop table state", "ERROR:  25006"),
-        ("copy state to stdout", "ERROR:  0A000"),
+        ("copy state to stdout", "ERROR:  25006"),
         ("select current_user from state", "ERROR:  0A000"),
     ],
 )

@@ -105,7 +105,11 @@ def test_a_certificate_that_cannot_be_read_again_leaves_the_old_one(tls: ServerT
     [
         (None, "key.pem", r"ingress.tls_key_file: expected ingress.tls_certificate_file"),
         ("missing.pem", None, "No such file"),
-        ("certificate.pem", "certificate.pem", "ingress.tls_key_file: expected the private key of the certificate"),
+        (
+            "certificate.pem",
+            "certificate.pem",
+            "ingress.tls_key_file: expected the private key of the certificate",
+        ),
         ("certificate.pem", None, "expected a certificate and its private key"),
     ],
 )
