@@ -115,6 +115,7 @@ async def test_rows_are_taken_in_portions(tmp_path: Path) -> None:
         ("select cast('x' as int)", "22P02", None, None),
         ("select chr(1114112)", "22000", None, None),
         ("select sqrt(-1)", "22000", None, None),
+        ("select " + "(" * 5000 + "1" + ")" * 5000, "54001", None, None),
         ("select (select value from generate_series(1, 2))", "21000", None, None),
         ("select 1; select 2", "42601", None, None),
         ("", "42601", None, None),
@@ -212,6 +213,14 @@ async def test_a_memory_bomb_hits_only_its_own_worker(tmp_path: Path) -> None:
         error = await failure(server, BOMB)
         assert error.sqlstate in (errors.WORKER_DIED, errors.OUT_OF_MEMORY)
         assert await server.rows("select 2 as n") == [{"n": 2}]
+
+
+async def test_a_query_that_is_nested_too_deeply_is_told_so(tmp_path: Path) -> None:
+    async with bed(tmp_path) as server:
+        error = await failure(server, "select " + "1+" * 50_000 + "1")
+        assert error.sqlstate == errors.WORKER_DIED
+        assert "nested too deeply" in error.message
+        assert await server.rows("select 1 as n") == [{"n": 1}]
 
 
 async def test_a_sort_of_more_than_the_memory_is_done_on_disk_or_refused(tmp_path: Path) -> None:

@@ -202,8 +202,9 @@ class Query:
             await self._process.wait()
         reason = self._process.last_words()
         log.warning("a query ended its worker: %s", reason)
+        cause = "because it is nested too deeply" if _is_overflow(reason) else "for want of memory"
         return QueryError(
-            "the query ended its worker process, probably for want of memory; other queries are not affected",
+            f"the query ended its worker process, probably {cause}; other queries are not affected",
             errors.WORKER_DIED,
         )
 
@@ -464,6 +465,11 @@ class Pool:
             if now - query.waits_since >= self._settings.take_timeout_s:
                 query.abandoned = True
                 worker.process.kill()
+
+
+def _is_overflow(last_words: str) -> bool:
+    """Of the stack: a thread of the engine says so, the one that plans cannot."""
+    return "SIGSEGV" in last_words or "overflowed its stack" in last_words
 
 
 def _shutting_down() -> QueryError:

@@ -17,6 +17,7 @@ _STATES: tuple[tuple[str, str], ...] = (
         r"ParserError|TokenizerError|No SQL statements|only supports a single SQL statement",
         errors.SYNTAX_ERROR,
     ),
+    (r"RecursionLimitExceeded", errors.TOO_COMPLEX),
     (r"table '[^']*' not found", errors.UNDEFINED_TABLE),
     (r"No field named", errors.UNDEFINED_COLUMN),
     (r"Ambiguous reference", errors.AMBIGUOUS_COLUMN),
