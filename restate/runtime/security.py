@@ -9,6 +9,7 @@ from typing import Self
 import attrs
 
 from restate.runtime.config import Config
+from restate.runtime.config.secret_file import read_secret_text
 from restate.runtime.config.tree import Admin, Ingress, NodeCtrl, Postgres
 from restate.runtime.errors import ConfigError
 from restate.runtime.net.access import Gate
@@ -71,15 +72,7 @@ def _gate(section: str, port: NodeCtrl | Ingress | Admin) -> Gate:
 
 
 def _tokens_of(setting: str, path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MOST_TOKEN_BYTES).decode()
-    except OSError as error:
-        raise ConfigError(
-            f"{setting}: expected a file with tokens, but cannot read {path}: {error.strerror}"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{setting}: expected UTF-8 text in {path}") from error
+    text = read_secret_text(setting, path, "tokens", _MOST_TOKEN_BYTES)
     tokens = [_checked(setting, line.strip()) for line in text.splitlines() if line.strip()]
     if not tokens:
         # An empty file must not open the port.

@@ -3,6 +3,7 @@
 import secrets
 from pathlib import Path
 
+from restate.runtime.config.secret_file import read_secret_text
 from restate.runtime.errors import ConfigError
 from restate.runtime.pgwire.scram import Verifier
 
@@ -20,15 +21,7 @@ def password_verifier(password: str | None, password_file: Path | None) -> Verif
 
 
 def _first_line(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MOST_PASSWORD_BYTES).decode()
-    except OSError as error:
-        raise ConfigError(
-            f"postgres.password_file: expected a file with a password, but cannot read {path}: {error.strerror}"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"postgres.password_file: expected UTF-8 text in {path}") from error
+    text = read_secret_text("postgres.password_file", path, "a password", _MOST_PASSWORD_BYTES)
     line = text.partition("\n")[0].rstrip("\r")
     if not line:
         raise ConfigError(f"postgres.password_file: expected a password in the first line of {path}")
