@@ -21,8 +21,9 @@ from google.protobuf.descriptor_pb2 import (
 )
 from google.protobuf.message import Message
 
+from restate.runtime.rpc.json_options import JsonOptions
 from restate.runtime.rpc.status import Code, RpcError
-from restate.runtime.rpc.transcode import JsonOptions, check_encoded, from_json, to_json
+from restate.runtime.rpc.transcode import check_encoded, from_json, to_json
 
 F = FieldDescriptorProto
 

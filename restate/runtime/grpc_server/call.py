@@ -13,10 +13,10 @@ from restate.runtime.grpc_server.method import Method
 from restate.runtime.net.http import Headers, Peer, Request
 from restate.runtime.rpc import metadata as metadata_codec
 from restate.runtime.rpc import transcode
+from restate.runtime.rpc.json_options import JsonOptions
 from restate.runtime.rpc.protocols import Codec, Wire
 from restate.runtime.rpc.protocols import Protocol as RpcProtocol
 from restate.runtime.rpc.status import Code, Detail, Profile, RpcError
-from restate.runtime.rpc.transcode import JsonOptions
 
 if TYPE_CHECKING:
     from multidict import MultiDict

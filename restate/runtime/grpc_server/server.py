@@ -22,6 +22,7 @@ from restate.runtime.net.http import (
 )
 from restate.runtime.rpc import compression, connect, grpc, transcode
 from restate.runtime.rpc.connect import Place
+from restate.runtime.rpc.json_options import CLASSIC_JSON, JsonOptions
 from restate.runtime.rpc.protocols import (
     CONNECT_JSON,
     CONNECT_PROTO,
@@ -32,7 +33,6 @@ from restate.runtime.rpc.protocols import (
     framed_wire,
 )
 from restate.runtime.rpc.status import STRICT, Code, Detail, Profile, RpcError
-from restate.runtime.rpc.transcode import CLASSIC_JSON, JsonOptions
 
 log = logging.getLogger("restate.rpc")
 

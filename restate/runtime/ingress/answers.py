@@ -10,9 +10,8 @@ from restate.runtime.model.ids import InvocationId, format_invocation_id
 from restate.runtime.model.result import Failure
 from restate.runtime.model.target import Generation
 from restate.runtime.net.http import Headers
-from restate.runtime.rpc import transcode
+from restate.runtime.rpc.json_options import JsonOptions
 from restate.runtime.rpc.status import RpcError
-from restate.runtime.rpc.transcode import JsonOptions
 from restate.runtime.schema.registry import Registry
 
 JSON = (b"content-type", b"application/json")
@@ -81,6 +80,9 @@ def _classic_success(
     messages = schema.classic_method(service, method)
     if messages is None:
         return 200, [*headers, (b"content-type", b"application/proto")], value
+    # Imported with the first such answer: protobuf's JSON would delay the start by a good deal.
+    from restate.runtime.rpc import transcode
+
     try:
         text = transcode.to_json(value, messages.output_class, options)
     except RpcError as error:

@@ -22,8 +22,8 @@ from restate.runtime.pb.services_pb2 import (
 )
 from restate.runtime.pb.synth_pb2 import RpcRequest
 from restate.runtime.rpc import transcode
+from restate.runtime.rpc.json_options import JsonOptions
 from restate.runtime.rpc.status import Code, RpcError
-from restate.runtime.rpc.transcode import JsonOptions
 
 
 @attrs.frozen(eq=False)

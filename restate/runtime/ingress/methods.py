@@ -16,7 +16,7 @@ from restate.runtime.ingress.synthesized import ModernMethods
 from restate.runtime.model.clock import Clock
 from restate.runtime.partition.handle import Partition
 from restate.runtime.pb.health_pb2 import HealthCheckResponse
-from restate.runtime.rpc.transcode import JsonOptions
+from restate.runtime.rpc.json_options import JsonOptions
 from restate.runtime.schema.registry import Registry
 from restate.runtime.schema.symbols import SymbolIndex
 from restate.runtime.schema.symbols_public import is_visible

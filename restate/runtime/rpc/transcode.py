@@ -5,29 +5,15 @@ import math
 import re
 from typing import Any
 
-import attrs
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError, Message
 
 from restate.runtime.rpc.json_bytes import check_bytes
 from restate.runtime.rpc.json_integers import unquote
+from restate.runtime.rpc.json_options import CLASSIC_JSON, JsonOptions
 from restate.runtime.rpc.status import Code, RpcError
 
 _UNKNOWN_FIELD = re.compile(r'has no field named "([^"]*)"')
-
-
-@attrs.frozen
-class JsonOptions:
-    """How messages become JSON and back; the defaults are those of 0.8."""
-
-    deny_unknown_fields: bool = True
-    use_enum_numbers: bool = False
-    use_proto_field_name: bool = False
-    skip_default_fields: bool = False
-    stringify_64_bit_integers: bool = True
-
-
-CLASSIC_JSON = JsonOptions()
 
 
 def from_json(body: bytes, message_class: type[Message], options: JsonOptions = CLASSIC_JSON) -> bytes:
