@@ -16,7 +16,8 @@ from restate.runtime.query import errors, frames
 from restate.runtime.query.errors import QueryError
 
 _RECEIVE_BYTES = 256 << 10
-_NICENESS = 5
+_NICENESS = 15
+"""With 5, a full scan beside calls on two busy cores raised their median by up to a factor of 2; with 15 by 1.0 to 1.1."""
 _MOST_STDERR = 2_000
 
 
