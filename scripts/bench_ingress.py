@@ -32,6 +32,7 @@ sys.path.insert(0, str(ROOT))
 from restate.runtime.pb.synth_pb2 import RpcRequest  # noqa: E402
 from restate.runtime.rpc import transcode  # noqa: E402
 from restate.runtime.rpc.frames import frame  # noqa: E402
+from restate.runtime.rpc.json_options import JsonOptions  # noqa: E402
 from tests.server.process import Conversation, running_service  # noqa: E402
 from tests.support.caller import Caller  # noqa: E402
 from tests.support.ingress_alone import DONE  # noqa: E402
@@ -205,7 +206,7 @@ def measure_whole(clients: Sequence[int], seconds: float, folder: Path) -> dict[
 
 def transcoding() -> list[tuple[str, float]]:
     """Microseconds of each direction, for a message as small as that of the loads and for one of 100 members."""
-    options = transcode.JsonOptions()
+    options = JsonOptions()
     many = RpcRequest(key="k")
     json_format.ParseDict({"request": {f"name{n}": [n, f"text {n}"] for n in range(100)}}, many)
     rows = []
@@ -217,11 +218,11 @@ def transcoding() -> list[tuple[str, float]]:
     return rows
 
 
-def _read(text: bytes, options: transcode.JsonOptions) -> bytes:
+def _read(text: bytes, options: JsonOptions) -> bytes:
     return transcode.from_json(text, RpcRequest, options)
 
 
-def _write(encoded: bytes, options: transcode.JsonOptions) -> bytes:
+def _write(encoded: bytes, options: JsonOptions) -> bytes:
     return transcode.to_json(encoded, RpcRequest, options)
 
 

@@ -239,6 +239,7 @@ def pool_settings(config: Config) -> PoolSettings:
         timeout_s=query.timeout_ms / 1000,
         take_timeout_s=query.take_timeout_ms / 1000,
         idle_timeout_s=query.idle_timeout_ms / 1000,
+        queries_per_worker=query.queries_per_worker,
         cancel_grace_s=query.cancel_timeout_ms / 1000,
         longest_sql=query.sql_size_limit,
     )

@@ -284,6 +284,16 @@ async def test_a_worker_without_work_ends(tmp_path: Path) -> None:
         assert await server.rows("select 2 as n") == [{"n": 2}]
 
 
+async def test_a_worker_that_has_run_enough_queries_is_replaced(tmp_path: Path) -> None:
+    async with bed(tmp_path, queries_per_worker=2) as server:
+        assert await server.rows("select 1 as n") == [{"n": 1}]
+        first = server.workers()
+        for number in range(2, 5):
+            assert await server.rows(f"select {number} as n") == [{"n": number}]
+            if number == 3:
+                assert first.isdisjoint(server.workers())
+
+
 async def test_a_worker_that_was_killed_is_replaced(tmp_path: Path) -> None:
     async with bed(tmp_path) as server:
         await server.rows("select 1")

@@ -195,6 +195,8 @@ class Query:
     """How long a client may leave rows untaken before its query is ended."""
     idle_timeout_ms: Millis = 60_000
     """After which a worker without queries ends."""
+    queries_per_worker: Count = 1_000
+    """After which another process takes the place of a worker, whose memory grows a little with each query."""
     start_timeout_ms: Millis = 15_000
     """How long a worker may take to start."""
     cancel_timeout_ms: Millis = 250

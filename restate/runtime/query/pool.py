@@ -99,6 +99,7 @@ class PoolSettings:
     timeout_s: how long a query may compute, its client's time not counted. take_timeout_s: how long a client may leave
     it waiting. idle_timeout_s: after which a worker without work ends. cancel_grace_s: for a query that nobody wants to
     end. longest_sql: characters of a statement. look_around_s: between two looks for what has had its time.
+    queries_per_worker: after which another one takes its place, because the engine's memory grows a little with each.
     """
 
     worker: WorkerSettings
@@ -110,15 +111,17 @@ class PoolSettings:
     cancel_grace_s: float = 0.25
     longest_sql: int = 1 << 20
     look_around_s: float = 1.0
+    queries_per_worker: int = 1_000
 
 
 @attrs.define(eq=False)
 class _Worker:
-    """idle_since: when it became free. query: what it runs, None while it is free."""
+    """idle_since: when it became free. query: what it runs, None while it is free. queries: that it has run."""
 
     process: WorkerProcess
     idle_since: float = 0.0
     query: "Query | None" = None
+    queries: int = 0
 
 
 @attrs.define(eq=False)
@@ -349,6 +352,7 @@ class Pool:
         self._numbers += 1
         query = Query(worker.process, self._numbers, (), self._settings)
         worker.query = query
+        worker.queries += 1
         try:
             yield query
         finally:
@@ -443,7 +447,7 @@ class Pool:
 
     def _release(self, worker: _Worker) -> None:
         """The worker is free for the next query, unless it is of no use any more."""
-        if worker.process.broken:
+        if worker.process.broken or worker.queries >= self._settings.queries_per_worker:
             worker.process.kill()
         elif self._waiters:
             self._waiters.popleft().give(worker)
