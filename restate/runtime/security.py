@@ -8,9 +8,8 @@ from typing import Self
 
 import attrs
 
-from restate.runtime.config import Config
+from restate.runtime.config import Admin, Config, Ingress, NodeCtrl, Postgres
 from restate.runtime.config.secret_file import read_secret_text
-from restate.runtime.config.tree import Admin, Ingress, NodeCtrl, Postgres
 from restate.runtime.errors import ConfigError
 from restate.runtime.net.access import Gate
 from restate.runtime.net.tls import ServerTls, server_tls

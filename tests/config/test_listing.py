@@ -4,7 +4,8 @@ import pytest
 
 from restate.runtime.config import Config, load
 from restate.runtime.config.listing import list_config
-from restate.runtime.config.tree import SETTINGS, Ingress
+from restate.runtime.config.ports import Ingress
+from restate.runtime.config.tree import SETTINGS
 from restate.runtime.errors import ConfigError
 from restate.runtime.model.kafka import KafkaCluster
 from restate.runtime.model.target import Generation

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from restate.runtime.config.tree import IngressJson
+from restate.runtime.config.ports import IngressJson
 from restate.runtime.ingress.headers import classic_expiry_text
 from restate.runtime.model.ids import format_awakeable_id, format_invocation_id
 from restate.runtime.model.result import Failure, Success

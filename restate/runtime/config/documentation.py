@@ -1,4 +1,4 @@
-"""What each setting is for, read from the strings below the fields in tree.py, so that it is written once."""
+"""What each setting is for, read from the strings below the fields, so that it is written once."""
 
 import ast
 import inspect
@@ -6,7 +6,7 @@ from functools import cache
 
 import attrs
 
-from restate.runtime.config import tree
+from restate.runtime.config import ports, tree, work
 from restate.runtime.config.tree import Config
 from restate.runtime.config.values import Address
 
@@ -22,11 +22,12 @@ def descriptions() -> dict[str, str]:
 
 def _class_texts() -> dict[str, tuple[str, dict[str, str]]]:
     """{class: (its docstring, {field: the string below it})}."""
-    texts = {}
-    for node in ast.parse(inspect.getsource(tree)).body:
-        if isinstance(node, ast.ClassDef):
-            texts[node.name] = (_line(ast.get_docstring(node) or ""), _field_texts(node))
-    return texts
+    return {
+        node.name: (_line(ast.get_docstring(node) or ""), _field_texts(node))
+        for module in (ports, work, tree)
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, ast.ClassDef)
+    }
 
 
 def _field_texts(node: ast.ClassDef) -> dict[str, str]:
