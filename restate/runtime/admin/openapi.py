@@ -9,7 +9,6 @@ from quart import Blueprint, Response, current_app
 from restate.runtime.admin.answer import json_response
 from restate.runtime.admin.models_schemas import Schemas
 from restate.runtime.admin.openapi_operation import JSON, TAGS, Operation, Parameter
-from restate.runtime.admin.openapi_operations import OPERATIONS
 from restate.runtime.admin.views import Json
 
 _DESCRIPTION = (
@@ -36,6 +35,9 @@ def add_openapi_routes(blueprint: Blueprint, version: int | None, release: str) 
 
 def admin_document(routes: set[tuple[str, str]], version: int | None, release: str) -> Json:
     """routes: {(method, path)} that are served, paths with {parameters} and without prefix."""
+    # Imported with the first request: most servers are never asked, and it takes 2 MB.
+    from restate.runtime.admin.openapi_operations import OPERATIONS
+
     schemas = Schemas()
     paths: dict[str, Json] = {}
     for operation in OPERATIONS:
