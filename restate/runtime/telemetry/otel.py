@@ -34,7 +34,7 @@ from restate.runtime.model.result import Failure
 from restate.runtime.model.target import Target
 from restate.runtime.model.trace import TraceContext, span_id_of
 from restate.runtime.telemetry.jaeger_file import JaegerFileExporter
-from restate.runtime.telemetry.tracing import AttemptSpan, Entry
+from restate.runtime.telemetry.tracing import UNTOLD, AttemptSpan, Entry
 
 log = logging.getLogger("restate.tracing")
 
@@ -57,8 +57,11 @@ class OtelTracer:
 
     def entry(self, parent: TraceContext | None, service: str, handler: str, peer: tuple[str, int]) -> Entry:
         if parent is None:
-            sampled = self._ratio >= 1 or random.random() < self._ratio
-            parent = TraceContext(random.getrandbits(128).to_bytes(16, "big"), b"", sampled)
+            if random.random() >= self._ratio:
+                # Of a trace that nobody has begun and that is not recorded, there is nothing to tell: a context of its own
+                # for each request would cost a tenth of the throughput, most of it for headers that never come again.
+                return UNTOLD
+            parent = TraceContext(random.getrandbits(128).to_bytes(16, "big"), b"", True)
         if not parent.sampled:
             return _Entry(parent, None)
         attributes: dict[str, str | int] = {

@@ -64,14 +64,15 @@ class _Untold:
         pass
 
 
-_ROOT = _Untold(None)
+UNTOLD = _Untold(None)
+"""A request that belongs to no trace."""
 
 
 class NoTracer:
     """No exporter is configured: contexts of callers are kept with their invocations, and nothing is recorded."""
 
     def entry(self, parent: TraceContext | None, service: str, handler: str, peer: tuple[str, int]) -> Entry:
-        return _ROOT if parent is None else _Untold(parent)
+        return UNTOLD if parent is None else _Untold(parent)
 
     def attempt(self, invocation: InvocationId, record: InvocationRecord) -> AttemptSpan | None:
         return None
