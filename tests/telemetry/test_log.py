@@ -64,6 +64,14 @@ def test_the_filter_decides_per_target_and_can_be_replaced() -> None:
     assert second.getvalue() == ""
 
 
+@pytest.mark.parametrize("filter_text", ["trace", "debug,hpack=debug", "warn,h2.connection=info"])
+def test_libraries_never_debug_what_headers_hold(filter_text: str) -> None:
+    stream = lines_of("pretty", filter_text=filter_text)
+    for name in ("hpack.hpack", "h2"):
+        logging.getLogger(name).debug("authorization: secret")
+    assert stream.getvalue() == ""
+
+
 def test_a_pretty_line_has_time_level_logger_message_fields_and_hint() -> None:
     stream = lines_of("pretty")
     extra = {"code": "RT0010", "deployment": "dp_1", "invocation": "inv_1", "attempt": 3, "handler": None}

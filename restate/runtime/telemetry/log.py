@@ -44,6 +44,9 @@ _CONTROL = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0))} | {
     ord("\t"): "\\t",
 }
 
+_DISCREET = ("hpack", "h2")
+"""Libraries that log the values of headers, thus tokens, when they debug. They do not, whatever the filter says."""
+
 _handler: logging.Handler | None = None
 _configured: set[str] = set()
 
@@ -107,7 +110,8 @@ def configure(
         logging.getLogger(name).setLevel(logging.NOTSET)
     _configured.clear()
     root.setLevel(parsed.level)
-    for name, level in parsed.targets.items():
+    discreet = dict.fromkeys(_DISCREET, max(parsed.level, logging.INFO))
+    for name, level in {**parsed.targets, **discreet}.items():
         logging.getLogger(name).setLevel(level)
         _configured.add(name)
 
