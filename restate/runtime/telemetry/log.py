@@ -44,7 +44,7 @@ _CONTROL = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0))} | {
     ord("\t"): "\\t",
 }
 
-_DISCREET = ("hpack", "h2")
+_DISCREET = ("h2", "hpack", "hpack.hpack", "hpack.table")
 """Libraries that log the values of headers, thus tokens, when they debug. They do not, whatever the filter says."""
 
 _handler: logging.Handler | None = None
