@@ -17,6 +17,7 @@ from tests.support.caller import eventually
 
 if TYPE_CHECKING:
     from tests.support.hostile import BadCall
+    from tests.support.processes import Process
     from tests.support.rpc_bed import RpcBed
 
 _THREADS = 16
@@ -29,16 +30,21 @@ def test_nothing_is_left_of_attacks(rpc_bed: RpcBed) -> None:
     port, process = rpc_bed.server.ports["ingress"], rpc_bed.server.process
     rpc_bed.caller.call("Counter/victim/get").ok()
     rpc_bed.caller.call("counter/get", {"key": "victim"}).ok()
-    attack(port)  # once before, for the memory that only the first of each kind takes
-    files, memory = process.open_files(), process.rss_bytes()
-    for _ in range(2):
-        attack(port)
+    # Before, for the memory that only the first of each kind takes.
+    memory = min(memory_after_attack(port, process) for _ in range(2))
+    files = process.open_files()
+    # Blocks of the largest bodies come and go, so one look may see some of them; a leak is in the least of all looks.
+    assert min(memory_after_attack(port, process) for _ in range(4)) - memory < _GROWTH_BYTES
     eventually(lambda: process.open_files() <= files + _SPARE_FILES, what="the end of connections")
-    assert process.rss_bytes() - memory < _GROWTH_BYTES
     assert rpc_bed.caller.call("Counter/victim/get").ok() == 0
     assert rpc_bed.caller.call("counter/get", {"key": "victim"}).ok() == {"response": 0}
     assert "Traceback" not in rpc_bed.server.log_text()
     serves_many_streams(port)
+
+
+def memory_after_attack(port: int, process: Process) -> int:
+    attack(port)
+    return process.rss_bytes()
 
 
 def attack(port: int) -> None:
