@@ -225,6 +225,7 @@ def test_a_failure_is_told(server: Traced, collector: Collector) -> None:
     (failed,) = (span for span in spans if span.name.startswith("invoke "))
     assert failed.failed
     assert failed.attributes["restate.invocation.result"] == "failure"
+    assert failed.attributes["restate.invocation.error.code"] == ("9" if is_classic(server) else "418")
 
 
 @pytest.fixture

@@ -74,8 +74,13 @@ class Target(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def has_state(self) -> bool:
         return self.service_type.keyed
 
+    @property
+    def object_key(self) -> str | None:
+        """None without an object; the key of a classic unkeyed service names one invocation."""
+        return self.key if self.has_state else None
+
     def __str__(self) -> str:
         """As users see it: `Svc/handler`, `Obj/key/handler`."""
-        if self.key is None:
+        if self.object_key is None:
             return f"{self.service}/{self.handler}"
         return f"{self.service}/{self.key}/{self.handler}"

@@ -82,7 +82,7 @@ class OtelTracer:
         if not own.sampled:
             return _Attempt(own, None)
         span_id = _new_span_id()
-        name = f"attempt {_text(record.target)}"
+        name = f"attempt {record.target}"
         attributes = _attributes(invocation, record.target)
         if record.pin is not None:
             attributes["restate.deployment.id"] = record.pin.deployment_id
@@ -90,16 +90,17 @@ class OtelTracer:
 
     def ended(self, invocation: InvocationId, record: InvocationRecord) -> None:
         assert record.trace is not None, "only what belongs to a trace is told"
-        name = f"invoke {_text(record.target)}"
+        name = f"invoke {record.target}"
         attributes = _attributes(invocation, record.target)
-        failed = isinstance(record.outcome, Failure)
-        attributes["restate.invocation.result"] = "failure" if failed else "success"
+        failure = record.outcome if isinstance(record.outcome, Failure) else None
+        attributes["restate.invocation.result"] = "success" if failure is None else "failure"
+        if failure is not None:
+            attributes["restate.invocation.error.code"] = str(failure.code)
         span = self.begin(
             name, record.trace, span_id_of(invocation), SpanKind.SERVER, attributes, record.created_ms
         )
-        if isinstance(record.outcome, Failure):
-            attributes["restate.invocation.error.code"] = str(record.outcome.code)
-            span.set_status(Status(StatusCode.ERROR, record.outcome.message))
+        if failure is not None:
+            span.set_status(Status(StatusCode.ERROR, failure.message))
         span.end(None if record.completed_ms is None else record.completed_ms * _NS_PER_MS)
 
     def begin(
@@ -232,16 +233,11 @@ def _new_span_id() -> bytes:
     return (random.getrandbits(64) or 1).to_bytes(8, "big")
 
 
-def _text(target: Target) -> str:
-    middle = f"/{target.key}" if target.service_type.keyed else ""
-    return f"{target.service}{middle}/{target.handler}"
-
-
 def _attributes(invocation: InvocationId, target: Target) -> dict[str, str | int]:
     return {
         "rpc.system": "restate",
         "rpc.service": target.service,
         "rpc.method": target.handler,
         "restate.invocation.id": format_invocation_id(invocation),
-        "restate.invocation.target": _text(target),
+        "restate.invocation.target": str(target),
     }

@@ -19,7 +19,7 @@ from restate.runtime.model.invocation import (
     SubscriptionSource,
 )
 from restate.runtime.model.result import Failure, Outcome, Success
-from restate.runtime.model.target import Generation, ServiceType, Target
+from restate.runtime.model.target import Generation, ServiceType
 
 _FUTURES_SINCE = 7
 """The protocol version whose SDKs tell how what they wait for combines."""
@@ -67,17 +67,6 @@ def service_type(kind: ServiceType) -> str:
 def instance_type(kind: ServiceType) -> str:
     """As classic clients know it."""
     return _INSTANCE_TYPES[kind]
-
-
-def target_key(target: Target) -> str | None:
-    """NULL without a key; that of a classic unkeyed service names one invocation, no object."""
-    return target.key if target.has_state else None
-
-
-def target_text(target: Target) -> str:
-    """`Svc/handler`, `Obj/key/handler`."""
-    key = target_key(target)
-    return f"{target.service}/{target.handler}" if key is None else f"{target.service}/{key}/{target.handler}"
 
 
 def failure_text(failure: Failure, generation: Generation) -> str:
@@ -143,7 +132,7 @@ def caller_service(record: InvocationRecord) -> str | None:
 
 def _caller_target(record: InvocationRecord) -> str | None:
     source = record.source
-    return target_text(source.target) if isinstance(source, ServiceSource) else None
+    return str(source.target) if isinstance(source, ServiceSource) else None
 
 
 def _subscription(record: InvocationRecord) -> str | None:
@@ -211,9 +200,9 @@ def trace_id(record: InvocationRecord) -> str | None:
 RECORD_COLUMNS: Mapping[str, Getter] = {
     "completion_result": lambda record: completion_result(record.outcome),
     "completion_failure": _completion_failure,
-    "target": lambda record: target_text(record.target),
+    "target": lambda record: str(record.target),
     "target_service_name": lambda record: record.target.service,
-    "target_service_key": lambda record: target_key(record.target),
+    "target_service_key": lambda record: record.target.object_key,
     "target_handler_name": lambda record: record.target.handler,
     "target_service_ty": lambda record: _SERVICE_TYPES[record.target.service_type],
     "idempotency_key": lambda record: record.idempotency_key,

@@ -7,7 +7,6 @@ from restate.runtime.model.ids import InvocationId, format_invocation_id
 from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.query.worker import tables
 from restate.runtime.query.worker.chunks import RowChunk
-from restate.runtime.query.worker.invocation_columns import target_key
 from restate.runtime.query.worker.scan import Chunk, Wanted
 from restate.runtime.query.worker.tables_invocations import service_prefixes
 from restate.runtime.query.worker.world import World
@@ -18,7 +17,7 @@ _Row = tuple[InvocationId, InvocationRecord]
 _GETTERS: Mapping[str, Callable[[_Row], Any]] = {
     "partition_key": lambda row: int.from_bytes(row[0][:8], "big"),
     "service_name": lambda row: row[1].target.service,
-    "service_key": lambda row: target_key(row[1].target),
+    "service_key": lambda row: row[1].target.object_key,
     "service_handler": lambda row: row[1].target.handler,
     "idempotency_key": lambda row: row[1].idempotency_key,
     "invocation_id": lambda row: format_invocation_id(row[0]),

@@ -30,7 +30,6 @@ from restate.runtime.model.target import Generation, Target
 from restate.runtime.query.worker import tables
 from restate.runtime.query.worker.chunks import RowChunk
 from restate.runtime.query.worker.entry_json import command_json, notification_json
-from restate.runtime.query.worker.invocation_columns import target_text
 from restate.runtime.query.worker.scan import Chunk, Wanted
 from restate.runtime.query.worker.tables_invocations import parse_ids, service_prefixes
 from restate.runtime.query.worker.world import World
@@ -206,7 +205,7 @@ _GETTERS: Mapping[str, Callable[[Entry], Any]] = {
     "invoked_id": lambda entry: (
         None if entry.callee is None else format_invocation_id(entry.callee.invocation)
     ),
-    "invoked_target": lambda entry: _invoked(entry, target_text),
+    "invoked_target": lambda entry: _invoked(entry, str),
     "sleep_wakeup_at": lambda entry: entry.wake_up_ms,
     "promise_name": _promise_name,
     "raw": lambda entry: entry.raw,
