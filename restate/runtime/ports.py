@@ -30,10 +30,6 @@ class Ports:
     def by_name(self) -> dict[str, Listener]:
         return attrs.asdict(self, recurse=False)
 
-    def close(self) -> None:
-        for listener in self.by_name().values():
-            listener.close()
-
 
 @contextmanager
 def opened_ports(config: Config, environ: MutableMapping[str, str]) -> Iterator[Ports]:

@@ -17,7 +17,7 @@ from restate.runtime.net.tls import ServerTls, server_tls
 log = logging.getLogger("restate.app")
 
 _MOST_TOKEN_BYTES = 1 << 20
-_PROTOCOLS = {"node_ctrl": ("h2", "http/1.1"), "ingress": ("h2", "http/1.1"), "admin": ("h2", "http/1.1")}
+_HTTP = ("h2", "http/1.1")
 
 
 @attrs.frozen
@@ -41,7 +41,7 @@ class Security:
         gates = {section: _gate(section, port) for section, port in ports.items()}
         found = {
             section: server_tls(
-                section, port.tls_certificate_file, port.tls_key_file, _PROTOCOLS.get(section, ())
+                section, port.tls_certificate_file, port.tls_key_file, _HTTP if section in ports else ()
             )
             for section, port in certified.items()
         }
