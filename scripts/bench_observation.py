@@ -22,7 +22,7 @@ from bench_load import WORKLOADS, put_load
 
 from tests.support.caller import Caller
 from tests.support.programs import Sdk, ServiceProgram
-from tests.support.server import OurServer
+from tests.support.server import OurServer, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,14 +48,13 @@ sys.exit(main())
 
 
 class _Server(OurServer):
-    """program: what is run instead of the command. settings: further variables."""
+    """program: what is run instead of the command."""
 
     program: tuple[str, ...] = ()
-    variables: Mapping[str, str] = {}
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         command, environment = super()._command()
-        return [*self.program, *command[1:]] if self.program else command, {**environment, **self.variables}
+        return [*self.program, *command[1:]] if self.program else command, environment
 
 
 @attrs.frozen
@@ -98,8 +97,8 @@ def _measure(
     servers = []
     try:
         for number, way in enumerate(ways):
-            server = _Server(folder / str(number))
-            server.program, server.variables = way.program, way.variables
+            server = _Server(folder / str(number), Settings(variables=way.variables))
+            server.program = way.program
             server.start()
             servers.append(server)
             with Caller(server) as caller:

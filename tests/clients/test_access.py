@@ -9,6 +9,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import httpx
 import pytest
 import trustme
@@ -18,7 +19,7 @@ from tests.support import environments
 from tests.support.server import OurServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 TOKENS = {"ingress": "ingress-secret", "admin": "admin-secret", "node_ctrl": "node-secret"}
@@ -26,26 +27,16 @@ PASSWORD = "sql-secret"
 AUTHORITY = trustme.CA()
 
 
-class Guarded(OurServer):
-    """Ours with further settings, given as environment variables."""
-
-    extra: Mapping[str, str] = {}
-
-    def _command(self) -> tuple[list[str], dict[str, str]]:
-        command, environment = super()._command()
-        return command, {**environment, **self.extra}
-
-
-def guarded(folder: Path, **extra: str) -> Guarded:
-    server = Guarded(folder, INACTIVITY)
-    server.extra = extra
+def guarded(folder: Path, **variables: str) -> OurServer:
+    """Ours, started; its ports are known, and it may ask for a token."""
+    server = OurServer(folder, attrs.evolve(INACTIVITY, variables=variables))
     server.spawn()
     server.wait_for_ports()
     return server
 
 
 @pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OurServer]:
     """Asks for tokens, in the clear; that of the admin port is in a file."""
     folder = tmp_path_factory.mktemp("locked")
     tokens = folder / "tokens"
@@ -69,7 +60,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OurServer]:
     """Speaks TLS on every port."""
     folder = tmp_path_factory.mktemp("sealed")
     write_certificate(folder, "localhost")
@@ -108,13 +99,13 @@ def run(*command: str | Path, **environment: str) -> subprocess.CompletedProcess
     )
 
 
-def wait_for_admin(server: Guarded) -> None:
+def wait_for_admin(server: OurServer) -> None:
     server.process.wait_for(
         lambda: httpx.get(f"{server.admin}/health", trust_env=False).status_code == 401, what="the admin port"
     )
 
 
-def admin_routes(server: Guarded) -> list[tuple[str, str]]:
+def admin_routes(server: OurServer) -> list[tuple[str, str]]:
     """Every method and path that the API's own document names, and those that it leaves out."""
     wait_for_admin(server)
     headers = {"authorization": f"Bearer {TOKENS['admin']}"}
@@ -166,7 +157,7 @@ NODE_ROUTES = [("GET", "/health"), ("GET", "/ready"), ("GET", "/metrics"), ("GET
 
 
 @pytest.mark.parametrize("port", ["ingress", "admin", "node_ctrl"])
-def test_every_route_of_every_port_refuses_a_wrong_token(locked: Guarded, port: str) -> None:
+def test_every_route_of_every_port_refuses_a_wrong_token(locked: OurServer, port: str) -> None:
     routes = {"ingress": INGRESS_ROUTES, "node_ctrl": NODE_ROUTES}.get(port) or admin_routes(locked)
     others = [token for name, token in TOKENS.items() if name != port]
     let_in = []
@@ -183,7 +174,7 @@ def test_every_route_of_every_port_refuses_a_wrong_token(locked: Guarded, port: 
     assert let_in == []
 
 
-def test_the_right_token_opens(locked: Guarded) -> None:
+def test_the_right_token_opens(locked: OurServer) -> None:
     wait_for_admin(locked)
     for port, path in (("ingress", "/restate/health"), ("admin", "/services"), ("node_ctrl", "/health")):
         answer = httpx.get(
@@ -194,7 +185,7 @@ def test_the_right_token_opens(locked: Guarded) -> None:
         assert answer.status_code == 200, (port, answer.text)
 
 
-def test_the_official_command_line_sends_the_token_of_its_variable(locked: Guarded, tmp_path: Path) -> None:
+def test_the_official_command_line_sends_the_token_of_its_variable(locked: OurServer, tmp_path: Path) -> None:
     wait_for_admin(locked)
     cli = environments.official_cli()
     settings = {"RESTATE_ADMIN_URL": locked.admin, "RESTATE_CLI_CONFIG_HOME": str(tmp_path)}
@@ -204,7 +195,7 @@ def test_the_official_command_line_sends_the_token_of_its_variable(locked: Guard
     assert done.returncode == 0, done.stderr
 
 
-def test_grpcurl_needs_the_token_too(locked: Guarded) -> None:
+def test_grpcurl_needs_the_token_too(locked: OurServer) -> None:
     address = f"127.0.0.1:{locked.ports['ingress']}"
     refused = run(environments.grpcurl(), "-plaintext", address, "list")
     assert "Unauthenticated" in refused.stderr
@@ -213,19 +204,19 @@ def test_grpcurl_needs_the_token_too(locked: Guarded) -> None:
     assert "grpc.health.v1.Health" in done.stdout, done.stderr
 
 
-def psql(server: Guarded, password: str, *options: str) -> subprocess.CompletedProcess[str]:
+def psql(server: OurServer, password: str, *options: str) -> subprocess.CompletedProcess[str]:
     settings = " ".join((f"host=localhost port={server.ports['postgres']} user=u dbname=restate", *options))
     return run(tool("psql"), settings, "-Atc", "select count(*) from sys_service", PGPASSWORD=password)
 
 
-def test_psql_is_asked_for_the_password(locked: Guarded) -> None:
+def test_psql_is_asked_for_the_password(locked: OurServer) -> None:
     assert psql(locked, PASSWORD).stdout == "0\n"
     refused = psql(locked, "wrong")
     assert refused.returncode != 0
     assert 'password authentication failed for user "u"' in refused.stderr
 
 
-def test_psql_verifies_the_certificate(sealed: Guarded, authority: Path) -> None:
+def test_psql_verifies_the_certificate(sealed: OurServer, authority: Path) -> None:
     done = psql(sealed, PASSWORD, "sslmode=verify-full", f"sslrootcert={authority}")
     assert done.stdout == "0\n", done.stderr
     refused = psql(sealed, PASSWORD, "sslmode=verify-full", "sslrootcert=/dev/null")
@@ -233,7 +224,9 @@ def test_psql_verifies_the_certificate(sealed: Guarded, authority: Path) -> None
 
 
 @pytest.mark.parametrize("port", ["node_ctrl", "ingress", "admin"])
-def test_openssl_is_shown_a_certificate_that_it_accepts(sealed: Guarded, authority: Path, port: str) -> None:
+def test_openssl_is_shown_a_certificate_that_it_accepts(
+    sealed: OurServer, authority: Path, port: str
+) -> None:
     done = run(
         *(tool("openssl"), "s_client", "-connect", f"127.0.0.1:{sealed.ports[port]}"),
         *("-servername", "localhost", "-verify_hostname", "localhost", "-verify_return_error"),
@@ -247,7 +240,7 @@ def test_openssl_is_shown_a_certificate_that_it_accepts(sealed: Guarded, authori
 @pytest.mark.parametrize(
     ("port", "path"), [("ingress", "/restate/health"), ("admin", "/services"), ("node_ctrl", "/health")]
 )
-def test_curl_reads_over_tls(sealed: Guarded, authority: Path, version: str, port: str, path: str) -> None:
+def test_curl_reads_over_tls(sealed: OurServer, authority: Path, version: str, port: str, path: str) -> None:
     url = f"https://localhost:{sealed.ports[port]}{path}"
     done = run(tool("curl"), "-sS", version, "--retry", "20", "--retry-all-errors", "--retry-delay", "1",
                "--cacert", authority, "-w", " %{http_code}", url)  # fmt: skip
@@ -256,13 +249,13 @@ def test_curl_reads_over_tls(sealed: Guarded, authority: Path, version: str, por
     assert plain.returncode != 0
 
 
-def test_grpcurl_lists_over_tls(sealed: Guarded, authority: Path) -> None:
+def test_grpcurl_lists_over_tls(sealed: OurServer, authority: Path) -> None:
     done = run(environments.grpcurl(), "-cacert", authority, f"localhost:{sealed.ports['ingress']}", "list")
     assert "grpc.health.v1.Health" in done.stdout, done.stderr
 
 
 def test_a_renewed_certificate_is_shown_after_a_hangup(
-    sealed: Guarded, authority: Path, tmp_path: Path
+    sealed: OurServer, authority: Path, tmp_path: Path
 ) -> None:
     folder = sealed.base_dir.parent
     write_certificate(folder, "localhost", "renewed.example")
@@ -280,7 +273,7 @@ def test_a_public_admin_port_without_a_token_is_warned_of_once(tmp_path: Path) -
     assert server.log_text().count("asks nobody for a token") == 1
 
 
-def test_secrets_do_not_show(locked: Guarded) -> None:
+def test_secrets_do_not_show(locked: OurServer) -> None:
     log = locked.log_text()
     assert [secret for secret in (*TOKENS.values(), PASSWORD) if secret in log] == []
     command, environment = locked._command()

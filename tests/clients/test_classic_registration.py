@@ -13,7 +13,6 @@ import pytest
 from tests.clients.conftest import INACTIVITY, make_server
 from tests.support import programs
 from tests.support.caller import Caller
-from tests.support.environments import MissingToolError
 from tests.support.programs import Sdk, ServiceProgram
 
 if TYPE_CHECKING:
@@ -53,8 +52,6 @@ def uris(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
             (bed / "version").write_text(version)
             running[version] = ServiceProgram(Sdk.CLASSIC, bed, script=_SCRIPT)
         yield {version: program.uri for version, program in running.items()}
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
     finally:
         for program in running.values():
             program.stop()

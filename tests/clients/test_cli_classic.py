@@ -8,7 +8,6 @@ import pytest
 
 from tests.support import command_line
 from tests.support.caller import eventually
-from tests.support.environments import MissingToolError
 from tests.support.programs import Sdk
 from tests.support.server import Settings
 
@@ -76,10 +75,7 @@ def run(
 ) -> Callable[[str], Done]:
     """Runs one command line or the other; `<name>` stands for the id of that name."""
     folder: Path = tmp_path_factory.mktemp(request.param)
-    try:
-        line = command_line.official(folder) if request.param == "official" else command_line.ours(folder)
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    line = command_line.official(folder) if request.param == "official" else command_line.ours(folder)
 
     def call(text: str) -> Done:
         for name, value in names.items():

@@ -24,7 +24,6 @@ import pytest
 
 from tests.clients.differential.differences import DIFFERENCES, expected_of_ours
 from tests.clients.differential.stage import SETTINGS, Setting, play_all
-from tests.support.environments import MissingToolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,10 +95,7 @@ def test_the_scenario_goes_as_on_the_official_server(
 ) -> None:
     official = next(each["lines"] for each in recorded[scenario] if setting.name in each["settings"])
     expected = expected_of_ours(scenario, official) if server_kind == "ours" else official
-    try:
-        seen = play(server_kind, setting)[scenario]
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    seen = play(server_kind, setting)[scenario]
     assert isinstance(seen, list), seen
     difference = difflib.unified_diff(expected, seen, "expected", server_kind, lineterm="", n=1)
     assert seen == expected, "\n".join(difference)

@@ -15,7 +15,6 @@ import pytest
 from tests.clients.conftest import INACTIVITY, make_server, start_program
 from tests.support import environments
 from tests.support.caller import Caller
-from tests.support.environments import MissingToolError
 from tests.support.programs import Sdk, ServiceProgram
 
 if TYPE_CHECKING:
@@ -61,10 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def tool(make: Callable[[], Path]) -> str:
-    try:
-        return str(make())
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    return str(make())
 
 
 @attrs.frozen

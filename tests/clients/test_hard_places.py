@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 import httpx
 import pytest
 
@@ -22,7 +23,7 @@ from tests.support.programs import Sdk, ServiceProgram
 from tests.support.server import OurServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.slow
 
@@ -38,14 +39,13 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProgram
 
 
 class Place(OurServer):
-    """Ours, with further variables and a command before its own."""
+    """Ours, with a command before its own."""
 
     before: tuple[str, ...] = ()
-    extra: Mapping[str, str] = {}
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         command, environment = super()._command()
-        return [*self.before, *command], {**environment, **self.extra}
+        return [*self.before, *command], environment
 
 
 @pytest.fixture
@@ -201,12 +201,13 @@ def shifted(place: Place, tmp_path: Path) -> tuple[Place, Path]:
         raise environments.MissingToolError("faketime is not installed")
     shift = tmp_path / "shift"
     shift.write_text("+0\n")
-    place.extra = {
+    variables = {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(shift),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
+    place.settings = attrs.evolve(place.settings, variables=variables)
     place.start()
     return place, shift
 

@@ -13,7 +13,6 @@ import trustme
 from tests.clients.conftest import INACTIVITY, Bed, make_server, start_program
 from tests.support import programs
 from tests.support.caller import Caller, eventually
-from tests.support.environments import MissingToolError
 from tests.support.programs import Sdk, ServiceProgram
 
 if TYPE_CHECKING:
@@ -27,10 +26,7 @@ AUTHORITY = trustme.CA()
 def start_secured(bed: Path, certificate: trustme.LeafCert, *, port: int = 0) -> ServiceProgram:
     bed.mkdir(exist_ok=True)
     certificate.private_key_and_cert_chain_pem.write_to_path(bed / "service.pem")
-    try:
-        return ServiceProgram(Sdk.TYPESCRIPT, bed, port=port, script=_SCRIPT)
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    return ServiceProgram(Sdk.TYPESCRIPT, bed, port=port, script=_SCRIPT)
 
 
 def expired() -> trustme.LeafCert:

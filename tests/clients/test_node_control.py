@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import httpx
 import pytest
 
@@ -112,16 +113,8 @@ def test_pages_for_browsers_and_probes_stand_beside_grpc(server: Server) -> None
         assert (json_call.status_code, json_call.json()["status"]) == (200, "ALIVE")
 
 
-class Guarded(OurServer):
-    """Has a token on its node-ctrl port."""
-
-    def _command(self) -> tuple[list[str], dict[str, str]]:
-        command, environment = super()._command()
-        return command, {**environment, "RESTATE_NODE_CTRL__TOKEN": "secret"}
-
-
 def test_clients_without_a_token_are_refused_in_their_protocol(tmp_path: Path) -> None:
-    server = Guarded(tmp_path, INACTIVITY)
+    server = OurServer(tmp_path, attrs.evolve(INACTIVITY, variables={"RESTATE_NODE_CTRL__TOKEN": "secret"}))
     try:
         server.start()
         assert "code = Unauthenticated" in grpcurl(server, IDENT).stderr

@@ -23,7 +23,6 @@ from tests.clients.command_line.scene import dump, load, play
 from tests.clients.command_line.steps import SCRIPT, STEPS
 from tests.support import command_line
 from tests.support.command_line import Terminal
-from tests.support.environments import MissingToolError
 from tests.support.server import OurServer
 
 if TYPE_CHECKING:
@@ -46,10 +45,7 @@ def recorded() -> dict[str, Observation]:
 @pytest.fixture(scope="module")
 def seen(server_kind: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Observation]:
     folder = tmp_path_factory.mktemp(server_kind)
-    try:
-        return play(command_line.official(folder), SCRIPT, server_kind, folder)
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    return play(command_line.official(folder), SCRIPT, server_kind, folder)
 
 
 @pytest.mark.parametrize("step", [step.name for step in STEPS])
@@ -79,8 +75,6 @@ def test_watching_draws_again(tmp_path: Path) -> None:
         terminal.read_until("(?:WATCHED.*){3}")
         terminal.interrupt()
         terminal.end()
-    except MissingToolError as tool:
-        pytest.skip(str(tool))
     finally:
         server.stop()
 

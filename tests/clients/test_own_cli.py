@@ -23,7 +23,6 @@ from tests.clients.command_line.scene import Step, dump, load, play
 from tests.clients.command_line.steps import OWN_SCRIPT
 from tests.support import command_line
 from tests.support.command_line import Terminal
-from tests.support.environments import MissingToolError
 from tests.support.server import OurServer
 
 if TYPE_CHECKING:
@@ -65,10 +64,7 @@ def recorded() -> dict[str, Observation]:
 @pytest.fixture(scope="module")
 def seen(server_kind: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Observation]:
     folder = tmp_path_factory.mktemp(server_kind)
-    try:
-        return play(command_line.InProcess(folder), OWN_SCRIPT, server_kind, folder)
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    return play(command_line.InProcess(folder), OWN_SCRIPT, server_kind, folder)
 
 
 @pytest.mark.parametrize("step", _STEPS)

@@ -30,7 +30,7 @@ from tests.support.pg_peer import (
     query,
     startup,
 )
-from tests.support.server import OurServer
+from tests.support.server import OurServer, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,18 +39,6 @@ RECORDED = recorded()
 ENDLESS = "select count(*) from generate_series(1, 2000000000) a, generate_series(1, 1000) b"
 MANY = "select value, repeat('x', 1000) as fill from generate_series(1, 100000000)"
 MIB = 1024 * 1024
-
-
-class Guarded(OurServer):
-    """A server with further settings for its postgres port: {name in capitals: text}."""
-
-    def __init__(self, folder: Path, **settings: str) -> None:
-        super().__init__(folder)
-        self._postgres = {f"RESTATE_POSTGRES__{name}": text for name, text in settings.items()}
-
-    def _command(self) -> tuple[list[str], dict[str, str]]:
-        command, environment = super()._command()
-        return command, environment | self._postgres
 
 
 _opened: list[Client] = []
@@ -267,11 +255,11 @@ def test_a_password_is_asked_for_and_tls_is_had(tmp_path: Path) -> None:
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     (tmp_path / "password").write_text("pass word\n")
-    server = Guarded(
-        tmp_path / "server",
-        PASSWORD_FILE=str(tmp_path / "password"),
-        TLS_CERTIFICATE_FILE=str(tmp_path / "server.pem"),
-    )
+    variables = {
+        "RESTATE_POSTGRES__PASSWORD_FILE": str(tmp_path / "password"),
+        "RESTATE_POSTGRES__TLS_CERTIFICATE_FILE": str(tmp_path / "server.pem"),
+    }
+    server = OurServer(tmp_path / "server", Settings(variables=variables))
     server.start()
     try:
         port = server.ports["postgres"]

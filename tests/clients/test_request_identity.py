@@ -14,7 +14,6 @@ from restate.runtime.signing_key import load_signing_key
 from tests.clients.conftest import INACTIVITY, MODERN, Bed, make_server
 from tests.support import programs
 from tests.support.caller import Caller, eventually
-from tests.support.environments import MissingToolError
 from tests.support.programs import Sdk, ServiceProgram
 
 if TYPE_CHECKING:
@@ -47,10 +46,7 @@ def bed(server_kind: str, sdk: Sdk, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp(f"identity-{server_kind}-{sdk.value}")
     (folder / "bed").mkdir()
     (folder / "bed" / "identity.txt").write_text(make_key(folder / "key.pem"))
-    try:
-        program = ServiceProgram(sdk, folder / "bed", script=_SCRIPTS[sdk])
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    program = ServiceProgram(sdk, folder / "bed", script=_SCRIPTS[sdk])
     server = make_server(server_kind, folder, attrs.evolve(INACTIVITY, identity_key_file=folder / "key.pem"))
     try:
         with Caller(server) as caller:

@@ -25,7 +25,7 @@ from restate.runtime.service_protocol.received import (
     SuspensionReceived,
 )
 from tests.service_protocol.conversation import ID, input_row
-from tests.support.environments import MissingToolError, python_sdk
+from tests.support.environments import python_sdk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,10 +63,7 @@ class Core:
 
 @pytest.fixture
 def core() -> Iterator[Core]:
-    try:
-        python = python_sdk()
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    python = python_sdk()
     with subprocess.Popen(
         [python, PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

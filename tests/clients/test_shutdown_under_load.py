@@ -13,6 +13,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+import attrs
 import h2.config
 import h2.connection
 import httpx
@@ -34,16 +35,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 GRACE_S = 6.0
+GRACE = attrs.evolve(INACTIVITY, variables={"RESTATE_SHUTDOWN_GRACE_PERIOD": f"{GRACE_S:g}s"})
 ENDLESS = "select count(*) from generate_series(1, 2000000000) a, generate_series(1, 1000) b"
 MANY = "select value, repeat('x', 1000) as fill from generate_series(1, 100000000)"
-
-
-class Bed(OurServer):
-    """With a grace period that a service program and its clients can outlast."""
-
-    def _command(self) -> tuple[list[str], dict[str, str]]:
-        command, environment = super()._command()
-        return command, {**environment, "RESTATE_SHUTDOWN_GRACE_PERIOD": f"{GRACE_S:g}s"}
 
 
 class PatientCaller(Caller):
@@ -64,14 +58,14 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProgram
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Bed]:
-    server = Bed(tmp_path, INACTIVITY)
+def server(tmp_path: Path) -> Iterator[OurServer]:
+    server = OurServer(tmp_path, GRACE)
     server.start()
     yield server
     server.stop()
 
 
-def end(server: Bed) -> float:
+def end(server: OurServer) -> float:
     """SIGTERM for the server alone, not its workers; the seconds until it has ended in good order."""
     began = time.monotonic()
     pid = server.process.pid
@@ -126,7 +120,7 @@ def open_stream(port: int, path: str, message: bytes, *, end_stream: bool) -> so
     return made
 
 
-def crowd(server: Bed) -> list[socket.socket]:
+def crowd(server: OurServer) -> list[socket.socket]:
     """Everything that does not go away by itself."""
     ports = server.ports
     reflect = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
@@ -147,7 +141,7 @@ def crowd(server: Bed) -> list[socket.socket]:
 
 
 @contextlib.contextmanager
-def running_query(server: Bed) -> Iterator[None]:
+def running_query(server: OurServer) -> Iterator[None]:
     """A query of the admin port that computes on and on; its client waits."""
 
     def ask() -> None:
@@ -170,7 +164,7 @@ def stuck_invocation(caller: Caller, program: ServiceProgram) -> str:
 
 
 def test_it_ends_in_time_with_every_kind_of_client_and_all_that_was_accepted_is_done_later(
-    program: ServiceProgram, server: Bed
+    program: ServiceProgram, server: OurServer
 ) -> None:
     with PatientCaller(server) as caller:
         caller.register(program.uri)
@@ -209,7 +203,7 @@ def test_it_ends_in_time_with_every_kind_of_client_and_all_that_was_accepted_is_
     assert not [line for line in log.splitlines() if "ERROR" in line]
 
 
-def test_health_tells_who_watches_that_the_server_goes(server: Bed) -> None:
+def test_health_tells_who_watches_that_the_server_goes(server: OurServer) -> None:
     watch = open_stream(server.ports["node_ctrl"], "/grpc.health.v1.Health/Watch", b"", end_stream=True)
     assert end(server) < GRACE_S
     rest = b""

@@ -41,21 +41,19 @@ _ROWS = 12
 _MIB = 1 << 20
 
 
-class Bed(OurServer):
-    """Keeps results so shortly, and log and caches so small, that all of them turn over many times in a run."""
-
-    def _command(self) -> tuple[list[str], dict[str, str]]:
-        command, environment = super()._command()
-        settings = {
-            "RESTATE_RETENTION__JOURNAL": "3s",
-            "RESTATE_RETENTION__IDEMPOTENCY": "3s",
-            "RESTATE_STORAGE__BLOCK_CACHE_BYTES": "2MiB",
-            "RESTATE_QUERY__WORKER_CACHE": "1MiB",
-            "RESTATE_STORAGE__LOG_BYTES": "8MiB",
-            "RESTATE_STORAGE__WRITE_BUFFER_BYTES": "8MiB",
-            "RESTATE_STORAGE__TABLE_WRITE_BUFFER_BYTES": "2MiB",
-        }
-        return command, {**environment, **settings}
+SETTINGS = attrs.evolve(
+    INACTIVITY,
+    variables={
+        "RESTATE_RETENTION__JOURNAL": "3s",
+        "RESTATE_RETENTION__IDEMPOTENCY": "3s",
+        "RESTATE_STORAGE__BLOCK_CACHE_BYTES": "2MiB",
+        "RESTATE_QUERY__WORKER_CACHE": "1MiB",
+        "RESTATE_STORAGE__LOG_BYTES": "8MiB",
+        "RESTATE_STORAGE__WRITE_BUFFER_BYTES": "8MiB",
+        "RESTATE_STORAGE__TABLE_WRITE_BUFFER_BYTES": "2MiB",
+    },
+)
+"""Keeps results so shortly, and log and caches so small, that all of them turn over many times in a run."""
 
 
 @pytest.fixture
@@ -66,8 +64,8 @@ def program(tmp_path: Path) -> Iterator[ServiceProgram]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Bed]:
-    server = Bed(tmp_path, INACTIVITY)
+def server(tmp_path: Path) -> Iterator[OurServer]:
+    server = OurServer(tmp_path, SETTINGS)
     server.start()
     yield server
     server.stop()
@@ -76,7 +74,7 @@ def server(tmp_path: Path) -> Iterator[Bed]:
 class Callers:
     """Threads that call at a common pace, each over a connection of its own that it opens anew now and then."""
 
-    def __init__(self, server: Bed) -> None:
+    def __init__(self, server: OurServer) -> None:
         self._address = ("127.0.0.1", server.ports["ingress"])
         self._over = threading.Event()
         self._turns = itertools.count()
@@ -164,7 +162,7 @@ class Sample:
     data: int
 
 
-def look(server: Bed, began: float, callers: Callers) -> Sample:
+def look(server: OurServer, began: float, callers: Callers) -> Sample:
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     threads = re.search(r"^Threads:\s+(\d+)$", status, re.MULTILINE)
     assert threads is not None
@@ -180,13 +178,13 @@ def look(server: Bed, began: float, callers: Callers) -> Sample:
     )
 
 
-def _rss_bytes(server: Bed) -> int:
+def _rss_bytes(server: OurServer) -> int:
     """Of the server without its query workers."""
     pages = Path(f"/proc/{server.process.pid}/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _tasks(server: Bed) -> int:
+def _tasks(server: OurServer) -> int:
     with urllib.request.urlopen(
         f"http://127.0.0.1:{server.ports['node_ctrl']}/metrics", timeout=10
     ) as answer:
@@ -247,7 +245,7 @@ _LIMITS: Mapping[str, tuple[float, int]] = {
 
 
 def test_what_the_server_holds_stays_level_at_half_load(
-    request: pytest.FixtureRequest, program: ServiceProgram, server: Bed
+    request: pytest.FixtureRequest, program: ServiceProgram, server: OurServer
 ) -> None:
     # It is meant to take longer than the time after which pytest shows where a test hangs.
     faulthandler.cancel_dump_traceback_later()

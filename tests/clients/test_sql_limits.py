@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.support.caller import eventually
-from tests.support.server import OurServer
+from tests.support.server import OurServer, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,19 +25,21 @@ MANY = "select value, repeat('x', 100) as text from generate_series(1, 100000)"
 ENDLESS = "select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b where a.value + b.value < 0"
 
 
-class LimitedServer(OurServer):
-    """With two workers, short times, and little memory for each."""
+LIMITS = Settings(
+    variables={
+        "RESTATE_QUERY__WORKERS": "2",
+        "RESTATE_QUERY__QUEUE": "2",
+        "RESTATE_QUERY__TIMEOUT": "2500ms",
+        "RESTATE_QUERY__TAKE_TIMEOUT": "2s",
+        "RESTATE_QUERY__MEMORY": "64MiB",
+        "RESTATE_QUERY__ADDRESS_SPACE": "1GiB",
+    }
+)
+"""Two workers, short times, and little memory for each."""
 
-    def _command(self) -> tuple[list[str], dict[str, str]]:
-        command, environment = super()._command()
-        return command, environment | {
-            "RESTATE_QUERY__WORKERS": "2",
-            "RESTATE_QUERY__QUEUE": "2",
-            "RESTATE_QUERY__TIMEOUT": "2500ms",
-            "RESTATE_QUERY__TAKE_TIMEOUT": "2s",
-            "RESTATE_QUERY__MEMORY": "64MiB",
-            "RESTATE_QUERY__ADDRESS_SPACE": "1GiB",
-        }
+
+class LimitedServer(OurServer):
+    """Asked for its workers and for rows."""
 
     def workers(self) -> list[int]:
         """Process ids."""
@@ -60,7 +62,7 @@ class LimitedServer(OurServer):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LimitedServer]:
-    found = LimitedServer(tmp_path_factory.mktemp("limits"))
+    found = LimitedServer(tmp_path_factory.mktemp("limits"), LIMITS)
     found.start()
     yield found
     found.stop()

@@ -9,7 +9,7 @@ import pytest
 from tests.clients.conftest import start_program
 from tests.support.caller import Caller
 from tests.support.programs import Sdk
-from tests.support.server import OurServer
+from tests.support.server import OurServer, Settings
 from tests.support.sql_bed import query
 
 if TYPE_CHECKING:
@@ -19,22 +19,13 @@ SECRET = "hunter2"
 STATIC = f'[{{name = "fixed", brokers = ["127.0.0.1:1"], "sasl.password" = "{SECRET}"}}]'
 
 
-class Configured(OurServer):
-    """With a cluster of the configuration, and everything in the log."""
-
-    def _command(self) -> tuple[list[str], dict[str, str]]:
-        command, environment = super()._command()
-        return command, environment | {
-            "RESTATE_INGRESS__KAFKA_CLUSTERS": STATIC,
-            "RESTATE_LOG_FILTER": "debug",
-        }
-
-
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Configured]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OurServer]:
     folder = tmp_path_factory.mktemp("subscriptions")
     program = start_program(Sdk.PYTHON, folder / "bed")
-    server = Configured(folder)
+    # A cluster of the configuration, and everything in the log.
+    variables = {"RESTATE_INGRESS__KAFKA_CLUSTERS": STATIC, "RESTATE_LOG_FILTER": "debug"}
+    server = OurServer(folder, Settings(variables=variables))
     server.start()
     try:
         with Caller(server) as caller:
@@ -45,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Configured]:
         program.stop()
 
 
-def test_they_outlive_the_server(server: Configured) -> None:
+def test_they_outlive_the_server(server: OurServer) -> None:
     properties = {"bootstrap.servers": "127.0.0.1:1", "sasl.password": SECRET}
     with Caller(server) as caller:
         caller.admin("POST", "/kafka-clusters", {"name": "c1", "properties": properties}).ok()

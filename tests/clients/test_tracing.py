@@ -109,19 +109,10 @@ def collector() -> Iterator[Collector]:
     collector.close()
 
 
-class Traced(OurServer):
-    """Ours, with further variables. The exporter sends every 100 ms."""
-
-    extra: Mapping[str, str] = {}
-
-    def _command(self) -> tuple[list[str], dict[str, str]]:
-        command, environment = super()._command()
-        return command, {**environment, "OTEL_BSP_SCHEDULE_DELAY": "100", **self.extra}
-
-
-def traced(folder: Path, **extra: str) -> Traced:
-    server = Traced(folder, INACTIVITY)
-    server.extra = extra
+def traced(folder: Path, **variables: str) -> OurServer:
+    """Ours, started. The exporter sends every 100 ms."""
+    variables["OTEL_BSP_SCHEDULE_DELAY"] = "100"
+    server = OurServer(folder, attrs.evolve(INACTIVITY, variables=variables))
     server.start()
     return server
 
@@ -129,7 +120,7 @@ def traced(folder: Path, **extra: str) -> Traced:
 @pytest.fixture(scope="module", params=[Sdk.PYTHON, Sdk.CLASSIC], ids=lambda sdk: sdk.value)
 def server(
     request: pytest.FixtureRequest, collector: Collector, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Traced]:
+) -> Iterator[OurServer]:
     sdk: Sdk = request.param
     folder = tmp_path_factory.mktemp("traced")
     program = start_program(sdk, folder / "bed")
@@ -147,12 +138,12 @@ def server(
         program.stop()
 
 
-def is_classic(server: Traced) -> bool:
+def is_classic(server: OurServer) -> bool:
     with Caller(server) as caller:
         return bool(caller.admin("GET", "/services/steps").status == 200)
 
 
-def call_a_tree(server: Traced, **headers: str) -> None:
+def call_a_tree(server: OurServer, **headers: str) -> None:
     """A handler that calls itself once."""
     path, body = ("steps/tree", {"request": 2}) if is_classic(server) else ("Steps/tree", 2)
     answer = httpx.post(f"{server.ingress}/{path}", json=body, headers=headers, trust_env=False)
@@ -166,7 +157,7 @@ def one(spans: list[Seen], start: str, parent: str) -> Seen:
 
 
 def test_a_request_its_invocation_attempts_and_child_calls_are_one_tree(
-    server: Traced, collector: Collector
+    server: OurServer, collector: Collector
 ) -> None:
     trace = TRACE_ID[:-1] + ("c" if is_classic(server) else "a")
     call_a_tree(server, traceparent=f"00-{trace}-{CALLER_SPAN}-01")
@@ -191,7 +182,7 @@ def test_a_request_its_invocation_attempts_and_child_calls_are_one_tree(
 
 
 def test_a_trace_that_is_not_sampled_is_passed_on_but_not_recorded(
-    server: Traced, collector: Collector
+    server: OurServer, collector: Collector
 ) -> None:
     trace = TRACE_ID[:-1] + ("d" if is_classic(server) else "b")
     call_a_tree(server, traceparent=f"00-{trace}-{CALLER_SPAN}-00")
@@ -202,7 +193,7 @@ def test_a_trace_that_is_not_sampled_is_passed_on_but_not_recorded(
     assert [span for span in collector.spans if span.trace == trace] == []
 
 
-def test_a_request_without_a_context_begins_a_trace(server: Traced, collector: Collector) -> None:
+def test_a_request_without_a_context_begins_a_trace(server: OurServer, collector: Collector) -> None:
     before = {span.trace for span in collector.spans}
     call_a_tree(server)
 
@@ -213,7 +204,7 @@ def test_a_request_without_a_context_begins_a_trace(server: Traced, collector: C
     assert eventually(begun, what="a root").name == "ingress_invoke tree"
 
 
-def test_a_failure_is_told(server: Traced, collector: Collector) -> None:
+def test_a_failure_is_told(server: OurServer, collector: Collector) -> None:
     body: dict[str, object] = {"message": "no", "code": 418}
     path = "Steps/terminal"
     if is_classic(server):

@@ -13,7 +13,6 @@ import pytest
 from tests.clients.conftest import INACTIVITY, make_server
 from tests.support import programs
 from tests.support.caller import Caller, eventually
-from tests.support.environments import MissingToolError
 from tests.support.programs import Sdk, ServiceProgram
 
 if TYPE_CHECKING:
@@ -84,10 +83,7 @@ def sdk(request: pytest.FixtureRequest, server_kind: str) -> Sdk:
 def _start(sdk: Sdk, bed: Path, version: str, *, port: int = 0) -> ServiceProgram:
     bed.mkdir(exist_ok=True)
     (bed / "version").write_text(version)
-    try:
-        return ServiceProgram(sdk, bed, script=_SCRIPTS[sdk][0], port=port)
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    return ServiceProgram(sdk, bed, script=_SCRIPTS[sdk][0], port=port)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import pytest
 
 from tests.clients.conftest import INACTIVITY, make_server
 from tests.support.caller import Caller, eventually
-from tests.support.environments import MissingToolError
 from tests.support.programs import Sdk, ServiceProgram
 from tests.support.wire_proxy import Exchange, WireProxy
 
@@ -57,10 +56,7 @@ class Newest:
 
 
 def _program(sdk: Sdk, bed: Path, release: str | None) -> ServiceProgram:
-    try:
-        return ServiceProgram(sdk, bed, script=_SCRIPTS[sdk], release=release)
-    except MissingToolError as missing:
-        pytest.skip(str(missing))
+    return ServiceProgram(sdk, bed, script=_SCRIPTS[sdk], release=release)
 
 
 @pytest.fixture(scope="module")

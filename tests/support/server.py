@@ -18,7 +18,7 @@ from tests.support import environments
 from tests.support.processes import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 PORT_NAMES = ("node_ctrl", "ingress", "admin", "postgres")
 
@@ -37,6 +37,8 @@ class Settings:
     identity_key_file: Path | None = None
     ca_file: Path | None = None
     proxy: str | None = None
+    variables: Mapping[str, str] = attrs.field(factory=dict)
+    """Further environment variables, which win; for our server only."""
 
 
 class Server(abc.ABC):
@@ -142,7 +144,7 @@ class OurServer(Server):
         # The console command is the one users run; without it (a bare checkout) the module is the same program.
         command = Path(sys.executable).with_name("restate-server")
         program = [str(command)] if command.exists() else [sys.executable, "-m", "restate.runtime.main"]
-        return [*program, "--base-dir", str(self.base_dir)], environment
+        return [*program, "--base-dir", str(self.base_dir)], {**environment, **self.settings.variables}
 
     def _ports_known(self) -> bool:
         if not self.ports and self._ports_file.exists():
