@@ -6,6 +6,7 @@ a new test is proved right.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import attrs
@@ -112,19 +113,25 @@ def bed(
         program.stop()
 
 
-@pytest.fixture(scope="session")
-def sql_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlBed]:
-    """Our server with known data. Shared by all tests of SQL clients, which only read."""
-    folder = tmp_path_factory.mktemp("sql")
+@contextlib.contextmanager
+def filled_bed(kind: str, folder: Path) -> Iterator[SqlBed]:
+    """A server of this kind with the data that tests of SQL know."""
     program = start_program(Sdk.PYTHON, folder / "bed")
     try:
-        server = make_server("ours", folder, INACTIVITY)
+        server = make_server(kind, folder, INACTIVITY)
         try:
             yield fill(server, program)
         finally:
             server.stop()
     finally:
         program.stop()
+
+
+@pytest.fixture(scope="session")
+def sql_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlBed]:
+    """Our server with known data. Shared by all tests of SQL clients, which only read."""
+    with filled_bed("ours", tmp_path_factory.mktemp("sql")) as bed:
+        yield bed
 
 
 @pytest.fixture(scope="session")

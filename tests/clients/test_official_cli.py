@@ -11,14 +11,13 @@ With `--official` the official server is asked again and must still answer so.
 
 from __future__ import annotations
 
-import difflib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clients.command_line.differences import DIFFERENCES, compared, missing
+from tests.clients.command_line.differences import DIFFERENCES, assert_shown, missing
 from tests.clients.command_line.scene import dump, load, play
 from tests.clients.command_line.steps import SCRIPT, STEPS
 from tests.support import command_line
@@ -52,13 +51,7 @@ def seen(server_kind: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def test_a_command_shows_what_it_shows_with_the_official_server(
     step: str, server_kind: str, seen: dict[str, Observation], recorded: dict[str, Observation]
 ) -> None:
-    ours = server_kind == "ours"
-    expected = compared(step, recorded[step], DIFFERENCES, ours=False)
-    found = compared(step, seen[step], DIFFERENCES, ours=ours)
-    difference = difflib.unified_diff(
-        expected[1].split("\n"), found[1].split("\n"), "expected", server_kind, lineterm="", n=1
-    )
-    assert found == expected, "\n".join(difference)
+    assert_shown(step, server_kind, seen[step], recorded[step], DIFFERENCES)
 
 
 def test_every_difference_has_its_steps_and_reason(recorded: dict[str, Observation]) -> None:

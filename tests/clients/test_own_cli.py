@@ -11,14 +11,13 @@ With `--official` it is run with the official server again. The last tests give 
 
 from __future__ import annotations
 
-import difflib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.clients.command_line.differences import OWN_DIFFERENCES, compared, missing
+from tests.clients.command_line.differences import OWN_DIFFERENCES, assert_shown, missing
 from tests.clients.command_line.scene import Step, dump, load, play
 from tests.clients.command_line.steps import OWN_SCRIPT
 from tests.support import command_line
@@ -71,13 +70,7 @@ def seen(server_kind: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 def test_a_command_shows_the_same_with_both_servers(
     step: str, server_kind: str, seen: dict[str, Observation], recorded: dict[str, Observation]
 ) -> None:
-    ours = server_kind == "ours"
-    expected = compared(step, recorded[step], OWN_DIFFERENCES, ours=False)
-    found = compared(step, seen[step], OWN_DIFFERENCES, ours=ours)
-    difference = difflib.unified_diff(
-        expected[1].split("\n"), found[1].split("\n"), "expected", server_kind, lineterm="", n=1
-    )
-    assert found == expected, "\n".join(difference)
+    assert_shown(step, server_kind, seen[step], recorded[step], OWN_DIFFERENCES)
 
 
 def test_it_ends_as_the_official_command_line_does(recorded: dict[str, Observation]) -> None:

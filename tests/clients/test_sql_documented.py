@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.clients.conftest import INACTIVITY, make_server, start_program
-from tests.support.programs import Sdk
-from tests.support.sql_bed import fill, query
+from tests.clients.conftest import filled_bed
+from tests.support.sql_bed import query
 from tests.support.sql_texts import CLASSIC, MODERN
 
 if TYPE_CHECKING:
@@ -92,16 +91,8 @@ def comparable(rows: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[
 @pytest.fixture(scope="module")
 def official(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlBed]:
     """The official server with the same data."""
-    folder = tmp_path_factory.mktemp("official")
-    program = start_program(Sdk.PYTHON, folder / "bed")
-    try:
-        server = make_server("official", folder, INACTIVITY)
-        try:
-            yield fill(server, program)
-        finally:
-            server.stop()
-    finally:
-        program.stop()
+    with filled_bed("official", tmp_path_factory.mktemp("official")) as bed:
+        yield bed
 
 
 @pytest.mark.parametrize("name", [*CLASSIC, *MODERN])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING
 
@@ -174,3 +175,19 @@ def _without(difference: Difference, text: str, *, ours: bool) -> str:
     pattern = difference.ours if ours else difference.official
     mark = "..." if difference.ours else ""
     return re.sub(pattern, mark, text) if pattern else text
+
+
+def assert_shown(
+    step: str,
+    server_kind: str,
+    seen: Observation,
+    recorded: Observation,
+    differences: Sequence[Difference],
+) -> None:
+    """What a step has shown with a server of this kind is what was recorded, but for the differences listed."""
+    expected = compared(step, recorded, differences, ours=False)
+    found = compared(step, seen, differences, ours=server_kind == "ours")
+    difference = difflib.unified_diff(
+        expected[1].split("\n"), found[1].split("\n"), "expected", server_kind, lineterm="", n=1
+    )
+    assert found == expected, "\n".join(difference)
