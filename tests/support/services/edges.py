@@ -5,15 +5,10 @@
 Started like `modern.py`, which describes the settings.
 """
 
-import asyncio
-import json
 import os
-import signal
-import socket
 from datetime import timedelta
 
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
+from serving import serve
 
 import restate
 from restate.serde import BytesSerde
@@ -143,16 +138,4 @@ async def long_run(ctx: restate.WorkflowContext) -> str:
 
 app = restate.app([edge, board, secret, flow, long_flow], protocol=os.environ.get("BED_PROTOCOL", "bidi"))
 
-
-async def main() -> None:
-    listener = socket.create_server(("127.0.0.1", int(os.environ.get("BED_PORT", "0"))), backlog=512)
-    config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
-    config.graceful_timeout = 0.1
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
-    await serve(app, config, shutdown_trigger=stop.wait)
-
-
-asyncio.run(main())
+serve(app)

@@ -6,14 +6,10 @@ Run by `tests.support.programs`, as `modern.py` is; settings as there.
 """
 
 import asyncio
-import json
 import os
-import signal
-import socket
 from datetime import timedelta
 
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
+from serving import serve
 
 import restate
 
@@ -144,16 +140,4 @@ async def refuse(ctx: restate.WorkflowSharedContext, reason: str) -> None:
 
 app = restate.app([look, lock, lazy, flow], protocol=os.environ.get("BED_PROTOCOL", "bidi"))
 
-
-async def main() -> None:
-    listener = socket.create_server(("127.0.0.1", int(os.environ.get("BED_PORT", "0"))), backlog=512)
-    config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
-    config.graceful_timeout = 0.1
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
-    await serve(app, config, shutdown_trigger=stop.wait)
-
-
-asyncio.run(main())
+serve(app)
