@@ -62,6 +62,7 @@ class Behaviour:
 
 
 GOOD = Behaviour(body=OUTPUT + END)
+_NOT_FOUND = Behaviour(status=404)
 
 
 class ScriptedService:
@@ -136,7 +137,8 @@ class ScriptedService:
         elif self._healed.is_set():
             behaviour = GOOD
         else:
-            behaviour = self._behaviours[path.rpartition("/")[2]]
+            # The port may have belonged to another service, whose invocations are still retried by an older server.
+            behaviour = self._behaviours.get(path.rpartition("/")[2], _NOT_FOUND)
         if behaviour.breaks is not None:
             peer.sendall(behaviour.breaks)
             peer.shutdown(socket.SHUT_RDWR)

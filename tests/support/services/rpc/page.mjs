@@ -21,18 +21,18 @@ function callsByGrpcWeb(baseUrl, format) {
     const deadline = timeoutMs === undefined ? {} : { deadline: `${Date.now() + timeoutMs}` };
     const request = Object.keys(message).length ? fromJson(input, message) : create(input);
     const url = `${baseUrl}/${service}/${method}`;
-    return new Promise((resolve) => {
-      let seen = {};
-      const ended = (error, reply) => {
-        // Metadata may come behind what it belongs to.
-        setTimeout(() => {
-          if (!error) resolve({ reply: toJson(output, reply), headers: seen });
-          else resolve({ code: error.code, message: error.message, headers: { ...seen, ...error.metadata } });
-        });
-      };
-      const call = client.rpcCall(url, request, { ...headers, ...deadline }, descriptor, ended);
-      call.on("metadata", (came) => (seen = { ...seen, ...came }));
+    // Either may come first: an error in the text form is told with the last bytes, and the metadata when all is over.
+    let tellMetadata;
+    const metadata = new Promise((resolve) => (tellMetadata = resolve));
+    const outcome = new Promise((resolve) => {
+      const ended = (error, reply) => resolve({ error, reply });
+      client.rpcCall(url, request, { ...headers, ...deadline }, descriptor, ended).on("metadata", tellMetadata);
     });
+    return Promise.all([outcome, metadata]).then(([{ error, reply }, seen]) =>
+      error
+        ? { code: error.code, message: error.message, headers: { ...seen, ...error.metadata } }
+        : { reply: toJson(output, reply), headers: seen },
+    );
   };
 }
 
