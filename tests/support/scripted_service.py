@@ -137,7 +137,7 @@ class ScriptedService:
         elif self._healed.is_set():
             behaviour = GOOD
         else:
-            # The port may have belonged to another service, whose invocations are still retried by an older server.
+            # An invocation that has written nothing is tried on the latest deployment, even if it lost the handler.
             behaviour = self._behaviours.get(path.rpartition("/")[2], _NOT_FOUND)
         if behaviour.breaks is not None:
             peer.sendall(behaviour.breaks)
