@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +73,60 @@ def test_a_directory_that_cannot_be_written_is_named(store: RocksStore, tmp_path
     (tmp_path / "file").write_text("x")
     with pytest.raises(BackupError, match="cannot write the backup"):
         back_up(tmp_path / "data" / "db", tmp_path / "file" / "copy")
+
+
+def test_a_place_inside_of_the_database_is_refused(store: RocksStore, tmp_path: Path) -> None:
+    database = tmp_path / "data" / "db"
+    (tmp_path / "link").symlink_to(database)
+    before = {path.name for path in database.iterdir()}
+    for place in (database / "copy", tmp_path / "link" / "copy"):
+        with pytest.raises(BackupError, match="outside of the database"):
+            back_up(database, place)
+    assert {path.name for path in database.iterdir()} == before
+
+
+@pytest.mark.parametrize("place", [".", "", "../here"])
+def test_the_working_directory_can_be_the_place(
+    store: RocksStore, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    back_up(tmp_path / "data" / "db", Path(place))
+    assert (tmp_path / "here" / "db" / "CURRENT").exists()
+
+
+def test_a_name_that_is_too_long_is_an_error_of_the_backup(store: RocksStore, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="cannot write the backup"):
+        back_up(tmp_path / "data" / "db", tmp_path / ("a" * 300))
+
+
+def test_a_copy_that_fails_leaves_nothing(
+    store: RocksStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: RocksStore, batch: object) -> None:
+        raise StorageError("No space left on device")
+
+    store.write([("state", b"a", b"1")])
+    monkeypatch.setattr(RocksStore, "write", fail)
+    with pytest.raises(BackupError, match="No space left"):
+        back_up(tmp_path / "data" / "db", tmp_path / "copies" / "one")
+    assert list((tmp_path / "copies").iterdir()) == []
+
+
+def test_two_backups_at_one_place_do_not_mix(store: RocksStore, tmp_path: Path) -> None:
+    # Locks of one process do not exclude each other, so the other backup is another process.
+    script = (
+        "import sys, time; from pathlib import Path; from restate.runtime.storage.rocksdb import RocksStore;"
+        " store = RocksStore.open(Path(sys.argv[1])); print('open', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "copy.unfinished" / "db")], stdout=subprocess.PIPE
+    ) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"open\n"
+            with pytest.raises(BackupError, match=f"another backup, by process {other.pid}"):
+                back_up(tmp_path / "data" / "db", tmp_path / "copy")
+            assert (tmp_path / "copy.unfinished" / "db" / "CURRENT").exists()
+        finally:
+            other.kill()

@@ -25,6 +25,21 @@ def test_no_data_is_no_problem(tmp_path: Path) -> None:
     assert registry.version == Registry.EMPTY.version
 
 
+def test_half_a_store_is_a_problem(tmp_path: Path) -> None:
+    RocksStore.open(tmp_path / "db").close()
+    (tmp_path / "db" / "CURRENT").unlink()
+    before = {path.name for path in (tmp_path / "db").iterdir()}
+    (finding,), _ = data.check(tmp_path / "db")
+    assert (finding.level, "CURRENT" in finding.text, "RT0009" in finding.text) == ("problem", True, True)
+    assert {path.name for path in (tmp_path / "db").iterdir()} == before
+
+
+def test_a_place_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    (finding,), _ = data.check(tmp_path / ("a" * 300) / "db")
+    assert finding.level == "problem"
+    assert "too long" in finding.text
+
+
 def test_sound_data_is_counted(store: RocksStore, tmp_path: Path) -> None:
     tables = Tables(store)
     tables.state.put(bytes(8), "S", "k", b"name", b"value")

@@ -27,6 +27,15 @@ def test_a_port_in_use_is_a_problem() -> None:
     assert "ingress.bind_address" in used.hint
 
 
+def test_one_address_for_two_ports_is_a_problem() -> None:
+    free = bind("127.0.0.1", 0)
+    address = Address("127.0.0.1", free.port)
+    free.close()
+    first, second = machine.ports({"ingress": address, "admin": address}, running=False)
+    assert (first.level, second.level) == ("ok", "problem")
+    assert "admin.bind_address" in second.hint
+
+
 def test_ports_of_a_running_server_are_not_tried() -> None:
     findings = machine.ports({"ingress": Address("127.0.0.1", 1)}, running=True)
     assert [finding.level for finding in findings] == ["ok"]
@@ -36,6 +45,17 @@ def test_the_disk_is_looked_at_where_the_data_would_be(tmp_path: Path) -> None:
     findings = machine.disk(tmp_path / "not" / "there")
     assert {finding.subject for finding in findings} == {"disk space", "disk flush"}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("base_dir", ["file", "file/below", "a" * 300, "/proc/restate"])
+def test_a_place_that_cannot_hold_the_data_is_a_problem(tmp_path: Path, base_dir: str) -> None:
+    (tmp_path / "file").touch()
+    place = tmp_path / base_dir
+    problems = [finding for finding in machine.disk(place) if finding.subject == "disk"]
+    assert [finding.level for finding in problems] == ["problem"]
+    assert "cannot write to" in problems[0].text
+    assert problems[0].hint
+    assert machine.clock(place, 0).level == "ok"
 
 
 def test_data_of_the_future_is_reported(tmp_path: Path) -> None:

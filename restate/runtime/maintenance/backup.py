@@ -12,7 +12,8 @@ from pathlib import Path
 
 from restate.runtime.config import Config
 from restate.runtime.errors import RestateError
-from restate.runtime.storage.api import META, TABLES, Write
+from restate.runtime.storage.api import META, TABLES, StorageError, Write
+from restate.runtime.storage.precheck import holder
 from restate.runtime.storage.rocksdb import RocksStore
 from restate.runtime.storage.secondary import Secondary, secondary
 
@@ -37,40 +38,59 @@ def run(config: Config, directory: Path) -> None:
 def back_up(database: Path, directory: Path) -> int:
     """Copy the database to `directory`/db, which must not exist yet. Returns the number of rows.
 
-    Raises BackupError, and what `secondary` and the store raise.
+    Raises BackupError, and what `secondary` raises.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise BackupError(
-            f"expected a new or empty directory for the backup, '{directory}' has something in it"
-        )
-    unfinished = directory.with_name(f"{directory.name}.unfinished")
+    # Without links and dots, so that the last part is a name, and that of the folder that is moved into place.
+    place = Path(os.path.realpath(directory))
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        if unfinished.exists():
-            shutil.rmtree(unfinished)
-        with secondary(database) as reader:
-            rows = _copy(reader, unfinished / "db")
-        if directory.exists():
-            directory.rmdir()
-        _sync(unfinished / "db")
-        _sync(unfinished)
-        unfinished.rename(directory)
-        _sync(directory.parent)
+        unfinished = _prepare(place, Path(os.path.realpath(database)))
+        try:
+            with secondary(database) as reader:
+                rows = _copy(reader, unfinished / "db")
+            if place.exists():
+                place.rmdir()
+            _sync(unfinished / "db")
+            _sync(unfinished)
+            unfinished.rename(place)
+        except BaseException:
+            # Half a copy is of no use, and may be what fills the disk.
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        _sync(place.parent)
     except OSError as error:
         raise BackupError(f"cannot write the backup '{directory}': {error}") from error
     return rows
 
 
+def _prepare(place: Path, database: Path) -> Path:
+    """Where the copy is made: nothing is there now. Raises BackupError, OSError."""
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise BackupError(f"expected a new or empty directory for the backup, '{place}' has something in it")
+    if database in (place, *place.parents):
+        raise BackupError(f"expected a place outside of the database for the backup, got '{place}'")
+    unfinished = place.with_name(f"{place.name}.unfinished")
+    process = holder(unfinished / "db")
+    if process is not None:
+        raise BackupError(f"another backup, by process {process}, is being made at '{place}'")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    return unfinished
+
+
 def _copy(reader: Secondary, path: Path) -> int:
-    """All rows but those that a store has of itself. Durable when it returns."""
-    store = RocksStore.open(path)
+    """All rows but those that a store has of itself. Durable when it returns. Raises BackupError."""
     copied = 0
     try:
-        for batch in _batches(reader):
-            store.write(batch)
-            copied += len(batch)
-    finally:
-        store.close()
+        store = RocksStore.open(path)
+        try:
+            for batch in _batches(reader):
+                store.write(batch)
+                copied += len(batch)
+        finally:
+            store.close()
+    except StorageError as error:
+        raise BackupError(f"cannot copy the rows: {error}") from error
     return copied
 
 

@@ -9,6 +9,7 @@ from restate.runtime.maintenance.finding import Finding
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import Status
 from restate.runtime.schema.registry import Registry
+from restate.runtime.storage.precheck import check_files, holder
 from restate.runtime.storage.secondary import Secondary, secondary
 from restate.runtime.tables import rows
 from restate.runtime.tables.api import Tables
@@ -34,14 +35,19 @@ _RESTORE = "restore a backup, or start the version that wrote the data"
 
 def check(database: Path) -> tuple[list[Finding], Registry]:
     """Read every row. Returns what was found, and the registry, empty if it cannot be read."""
-    if not (database / "CURRENT").exists():
-        return [Finding("ok", "data", f"none yet in {database.parent}")], Registry.EMPTY
     try:
+        if holder(database) is None:
+            check_files(database)
+        if not (database / "CURRENT").exists():
+            return [Finding("ok", "data", f"none yet in {database.parent}")], Registry.EMPTY
         with secondary(database) as reader:
             counts = {table: _read(reader, table) for table in _DECODERS}
             tables = Tables(reader)
             findings = [_running(tables), _held(tables)]
             registry = Registry.load(tables.counters.get("schema_version"), tables.schema.scan())
+    except OSError as error:
+        text = f"cannot read {database}: {error.strerror} (RT0002)"
+        return [Finding("problem", "data", text, "correct its permissions, or set base_dir")], Registry.EMPTY
     except RestateError as error:
         code = f" ({error.code})" if error.code else ""
         return [Finding("problem", "data", f"{error}{code}", _RESTORE)], Registry.EMPTY

@@ -1,11 +1,15 @@
 """Checks of what the machine gives: ports, descriptors, disk and clock."""
 
+import errno
 import os
 import resource
 import shutil
+import stat
 import statistics
+import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from restate.runtime.config import Address
@@ -40,28 +44,46 @@ def ports(addresses: Mapping[str, Address], running: bool) -> list[Finding]:
     """Whether a server could listen. running: a server has the data, so its ports are in use as they should be."""
     if running:
         return [Finding("ok", "ports", "not tried: the running server has them")]
-    return [_port(name, address) for name, address in addresses.items()]
+    # They are held until all have been tried: two of them may have the same address.
+    with ExitStack() as held:
+        return [_port(name, address, held) for name, address in addresses.items()]
 
 
-def _port(name: str, address: Address) -> Finding:
+def _port(name: str, address: Address, held: ExitStack) -> Finding:
     try:
-        bind(address.ip, address.port).close()
+        held.callback(bind(address.ip, address.port).close)
     except OSError as error:
         return Finding(
             "problem",
             f"port {name}",
             f"cannot listen on {address}: {error.strerror or error} (RT0004)",
-            f"stop the program that uses it, or set {name}.bind_address",
+            f"stop the program that uses it, or set {name}.bind_address to another than the other ports have",
         )
     return Finding("ok", f"port {name}", f"{address} is free")
 
 
 def disk(base_dir: Path) -> list[Finding]:
     """Space, permission and the time of a flush, where the data is or would be."""
-    folder = base_dir
-    while not folder.exists():
-        folder = folder.parent
+    try:
+        folder = _nearest(base_dir)
+    except OSError as error:
+        return [_unusable(base_dir, error)]
     return [_space(folder), _sync(folder)]
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or that in which it would be made. Raises OSError."""
+    try:
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    except FileNotFoundError:
+        return _nearest(folder.parent)
+    return folder
+
+
+def _unusable(folder: Path, error: OSError) -> Finding:
+    text = f"cannot write to {folder}: {error.strerror} (RT0002)"
+    return Finding("problem", "disk", text, "correct its permissions, or set base_dir")
 
 
 def _space(folder: Path) -> Finding:
@@ -78,24 +100,17 @@ def _space(folder: Path) -> Finding:
 
 
 def _sync(folder: Path) -> Finding:
-    path = folder / f".doctor-{os.getpid()}"
     times = []
     try:
-        with path.open("wb", buffering=0) as file:
+        # Without a name, where the system can do that: nothing is left of it, however this ends.
+        with tempfile.TemporaryFile(prefix=".doctor-", dir=folder, buffering=0) as file:
             for _ in range(_PROBES):
                 started = time.perf_counter()
                 file.write(_PROBE)
                 os.fdatasync(file.fileno())
                 times.append(time.perf_counter() - started)
     except OSError as error:
-        return Finding(
-            "problem",
-            "disk",
-            f"cannot write to {folder}: {error.strerror}",
-            "correct its permissions, or set base_dir",
-        )
-    finally:
-        path.unlink(missing_ok=True)
+        return _unusable(folder, error)
     median = statistics.median(times)
     text = f"a flush takes {median * 1000:.1f} ms; every answer waits for one"
     if median > SLOW_SYNC_S:
@@ -105,8 +120,7 @@ def _sync(folder: Path) -> Finding:
 
 def clock(base_dir: Path, now_ms: int) -> Finding:
     """now_ms: of the machine. The data must not be from the future: timers would fire late."""
-    files = [path for path in (base_dir / "db").glob("*") if path.is_file()]
-    newest_ms = max((path.stat().st_mtime_ns // 1_000_000 for path in files), default=0)
+    newest_ms = max(_written_ms(base_dir / "db"), default=0)
     if newest_ms > now_ms + AHEAD_MS:
         return Finding(
             "warning",
@@ -115,3 +129,13 @@ def clock(base_dir: Path, now_ms: int) -> Finding:
             "set the clock, by NTP for one; timers wait until it has caught up",
         )
     return Finding("ok", "clock", "not behind the data")
+
+
+def _written_ms(folder: Path) -> list[int]:
+    """When its files were written; none of a folder that cannot be read, which another check tells."""
+    times = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # a server that runs deletes some meanwhile
+                times.append(entry.stat().st_mtime_ns // 1_000_000)
+    return times
