@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import logging
 import os
+import re
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,8 @@ from restate.runtime.storage.rocksdb import RocksOptions
 from restate.runtime.telemetry.tracing import NO_TRACER, Tracer
 
 log = logging.getLogger("restate.app")
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def addresses(config: Config) -> dict[str, Address]:
@@ -133,8 +136,15 @@ def check_directories(config: Config) -> None:
     for setting, path in directories.items():
         if path is None:
             continue
-        nearest = next(each for each in (path, *path.parents) if each.exists())
-        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        from restate.runtime.config.directory import nearest_directory  # only here: most starts name none
+
+        try:
+            usable = os.access(nearest_directory(path), os.W_OK | os.X_OK)
+        except OSError as error:
+            raise ConfigError(
+                f"{setting}: expected a directory that can be made and written, but cannot use {path}: {error.strerror}"
+            ) from error
+        if not usable:
             raise ConfigError(f"{setting}: expected a directory that can be made and written, got {path}")
 
 
@@ -180,18 +190,20 @@ def postgres_options(config: Config, tls: ServerTls | None) -> PostgresOptions:
 def tracer(config: Config) -> tuple[Tracer, Callable[[], None]]:
     """Where spans go, and what sends the rest of them at the end: it may block. Raises ConfigError."""
     tracing = config.observability.tracing
+    headers = _headers("observability.tracing.headers", tracing.headers or "")
     if tracing.endpoint is None and tracing.json_file_export_path is None:
         return NO_TRACER, lambda: None
     try:
         otel = importlib.import_module("restate.runtime.telemetry.otel")
     except ModuleNotFoundError as error:
+        setting = "endpoint" if tracing.endpoint is not None else "json_file_export_path"
         raise ConfigError(
-            f"observability.tracing.endpoint: expected OpenTelemetry's SDK to be installed, but there is no {error.name};"
+            f"observability.tracing.{setting}: expected OpenTelemetry's SDK to be installed, but there is no {error.name};"
             " pip install 'restate-runtime[tracing]'"
         ) from error
     made = otel.make_tracer(
         tracing.endpoint,
-        _headers("observability.tracing.headers", tracing.headers or ""),
+        headers,
         tracing.json_file_export_path,
         tracing.sample_ratio,
         tracing.service_name,
@@ -204,10 +216,15 @@ def _headers(setting: str, text: str) -> dict[str, str]:
     """Of `name=value,...`. The values may be secrets and stay out of the message."""
     headers = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
-        name, separator, value = pair.partition("=")
-        if not separator or not name.strip():
-            raise ConfigError(f"{setting}: expected name=value, separated by commas")
-        headers[name.strip()] = value.strip()
+        name, separator, value = (part.strip() for part in pair.partition("="))
+        if (
+            not separator
+            or not _HEADER_NAME.fullmatch(name)
+            or not value.isascii()
+            or not value.isprintable()
+        ):
+            raise ConfigError(f"{setting}: expected name=value, in printable ASCII and separated by commas")
+        headers[name] = value
     return headers
 
 

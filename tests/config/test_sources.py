@@ -298,8 +298,10 @@ def test_a_bad_value_is_refused_with_key_source_and_expectation(tmp_path: Path) 
     ("text", "part"),
     [
         ("ingress = 5", "ingress (restate.toml): expected a section"),
-        ("partitions = [1]", "expected a single value, got list"),
-        ("[partitions]\nx = 1", "partitions (restate.toml): expected a single value, got dict"),
+        ("partitions = [1]", "expected a single value, got a list"),
+        ("[partitions]\nx = 1", "partitions (restate.toml): expected a single value, got a dict"),
+        ('base_dir = "a\\u0000b"', "base_dir (restate.toml): expected a path"),
+        ("a = " + "[" * 5000, "is not valid TOML: maximum recursion depth"),
         ("partitions = ", "is not valid TOML"),
         ('[observability.log]\nfilter = "loud"', "expected a log filter"),
         ('[observability.log]\nformat = "xml"', "expected one of pretty, compact, json"),
@@ -338,6 +340,51 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     assert "is not valid YAML" in refusal(tmp_path)
     (tmp_path / "restate.yaml").write_text("- a")
     assert "expected keys and values" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("a: " + "[" * 5000, "maximum recursion depth"),
+        ("a: 2024-02-30", "a date, number or flag that is none"),
+        ("a: !!bool x", "a date, number or flag that is none"),
+        ("a: !!timestamp x", "a date, number or flag that is none"),
+        ("a: \x01", "unacceptable character"),
+        ("a: *b", "found undefined alias 'b' (at line 1, column 4)"),
+    ],
+)
+def test_yaml_that_its_library_stumbles_over_is_refused(tmp_path: Path, text: str, part: str) -> None:
+    (tmp_path / "restate.yaml").write_text(text)
+    message = refusal(tmp_path)
+    assert "is not valid YAML: " in message
+    assert part in message
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("restate.yaml", 'admin:\n  token: "hunter2\n  bind_address: 9'),
+        ("restate.yaml", "admin: {token: hunter2}}"),
+        ("restate.yaml", "admin: {token: [hunter2]}"),
+        ("restate.yaml", "admin: hunter2"),
+        ("restate.yaml", "admin: {token: 2024-02-30}\nhunter2"),
+        ("restate.toml", '[admin]\ntoken = "hunter2'),
+        ("restate.toml", '[admin]\ntoken = ["hunter2"]'),
+        ("restate.toml", '[admin.token]\nx = "hunter2"'),
+        ("restate.toml", 'net.client_proxy = "socks5://me:hunter2@proxy:1080"'),
+        ("restate.toml", 'observability.tracing.endpoint = "me:hunter2@:-1"'),
+    ],
+)
+def test_a_secret_stays_out_of_every_message(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    message = refusal(tmp_path)
+    assert name in message
+    assert "hunter2" not in message
+
+
+def test_a_section_of_yaml_may_have_no_keys(tmp_path: Path) -> None:
+    (tmp_path / "restate.yaml").write_text("admin:\n  # token: x\nworker:\n  invoker:\npartitions: 3\n")
+    assert loaded(tmp_path).sources == {"partitions": "restate.yaml"}
 
 
 def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:

@@ -161,6 +161,32 @@ _OTHERS = [
     file("QUERY__TMP_DIR", "empty", "can be made and written"),
     file("QUERY__TMP_DIR", "empty/below", "can be made and written"),
     file("OBSERVABILITY__TRACING__JSON_FILE_EXPORT_PATH", "empty", "can be made and written"),
+    *(
+        Wrong(
+            {variable: "/tmp/" + "a" * 300},
+            (
+                f"{variable.lower().replace('__', '.')} (environment RESTATE_{variable}): expected",
+                "File name too long",
+            ),
+            f"{variable}-too-long",
+        )
+        for variable in (
+            "QUERY__TMP_DIR",
+            "OBSERVABILITY__TRACING__JSON_FILE_EXPORT_PATH",
+            "ADMIN__TOKEN_FILE",
+        )
+    ),
+    *(
+        Wrong(
+            {"OBSERVABILITY__TRACING__HEADERS": headers},
+            (
+                "observability.tracing.headers (environment RESTATE_OBSERVABILITY__TRACING__HEADERS): expected",
+                "name=value",
+            ),
+            f"tracing-headers-{number}",
+        )
+        for number, headers in enumerate(("nothing", "two words=1", "a=b\nc", "a=é", "=b"))
+    ),
     Wrong(
         {"INGRESS__TOKEN": "one two"},
         ("[RT0002] ingress.token (environment RESTATE_INGRESS__TOKEN): expected", "without spaces"),

@@ -95,7 +95,8 @@ def _structure(name: str, raw: object, given: _Given) -> object:
     kind: Any = SETTINGS[name].kind
     try:
         if isinstance(raw, dict | list) and kind != KafkaClusters:
-            raise ValueError(f"expected a single value, got {type(raw).__name__} {raw!r}")
+            # What is in it stays out of the message: it may be a secret.
+            raise ValueError(f"expected a single value, got a {type(raw).__name__}")
         return CONVERTER.structure(raw, kind)
     except ValueError as error:
         raise ConfigError(f"{given.name} ({given.origin}): {error}") from None
@@ -104,7 +105,7 @@ def _structure(name: str, raw: object, given: _Given) -> object:
 def _unknown(given: _Given, normalized: str) -> ConfigError:
     if is_section(normalized):
         return ConfigError(
-            f"{given.name} ({given.origin}): expected a section with keys below it, got {given.raw!r}"
+            f"{given.name} ({given.origin}): expected a section with keys below it, got a single value"
         )
     close = nearest(normalized)
     suggestion = f"did you mean {close}?" if close else "no known key is near it"
@@ -163,7 +164,7 @@ def _parse_toml(path: Path, text: str) -> object:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
@@ -172,8 +173,16 @@ def _parse_yaml(path: Path, text: str) -> object:
 
     try:
         return yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    except yaml.MarkedYAMLError as error:
+        # Its text has the line at fault, which may hold a secret.
+        mark = error.problem_mark or error.context_mark
+        place = "" if mark is None else f" (at line {mark.line + 1}, column {mark.column + 1})"
+        raise ConfigError(f"{path} is not valid YAML: {error.problem or error.context}{place}") from None
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    except (ValueError, LookupError, AttributeError) as error:
+        # The library lets them through for 2024-02-30, or `!!int x`.
+        raise ConfigError(f"{path} is not valid YAML: a date, number or flag that is none") from error
 
 
 def _leaves(tree: dict[Any, Any], prefix: str, origin: str) -> Iterator[_Given]:
@@ -181,5 +190,5 @@ def _leaves(tree: dict[Any, Any], prefix: str, origin: str) -> Iterator[_Given]:
         name = f"{prefix}{key}"
         if isinstance(value, dict) and setting_name(normalize(name)) is None:
             yield from _leaves(value, f"{name}.", origin)
-        else:
+        elif value is not None or not is_section(normalize(name)):  # in YAML a section without keys is null
             yield _Given(name, value, origin)

@@ -166,6 +166,14 @@ def read_text(raw: object) -> str:
     return raw.strip()
 
 
+def read_path(raw: object) -> Path:
+    """The name of a file or directory, which may be missing."""
+    text = read_text(raw)
+    if "\0" in text:
+        raise ValueError(f"expected a path, got {raw!r}")
+    return Path(text)
+
+
 def read_secret(raw: object) -> str:
     """Text that is not empty, which the error does not repeat. Spaces at its ends belong to it."""
     if not isinstance(raw, str) or not raw:
@@ -182,7 +190,10 @@ def read_url(raw: object) -> str:
             return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     except ValueError:
         pass
-    raise ValueError(f"expected an address such as 'http://proxy.example:3128', got {raw!r}")
+    _, at, rest = text.rpartition("@")
+    # Before the @ there may be a password.
+    shown = f"***@{rest}" if at else raw
+    raise ValueError(f"expected an address such as 'http://proxy.example:3128', got {shown!r}")
 
 
 def read_log_filter(raw: object) -> str:
@@ -266,7 +277,7 @@ def _converter() -> cattrs.Converter:
         (str, read_text),
         (bool, read_flag),
         (Address, read_address),
-        (Path, lambda raw: Path(read_text(raw))),
+        (Path, read_path),
         (Millis, read_duration),
         (Size, read_size),
         (Count, read_count),

@@ -1,10 +1,8 @@
 """Checks of what the machine gives: ports, descriptors, disk and clock."""
 
-import errno
 import os
 import resource
 import shutil
-import stat
 import statistics
 import tempfile
 import time
@@ -13,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from restate.runtime.config import Address
+from restate.runtime.config.directory import nearest_directory
 from restate.runtime.maintenance.finding import Finding
 from restate.runtime.net.listener import bind
 
@@ -65,20 +64,10 @@ def _port(name: str, address: Address, held: ExitStack) -> Finding:
 def disk(base_dir: Path) -> list[Finding]:
     """Space, permission and the time of a flush, where the data is or would be."""
     try:
-        folder = _nearest(base_dir)
+        folder = nearest_directory(base_dir)
     except OSError as error:
         return [_unusable(base_dir, error)]
     return [_space(folder), _sync(folder)]
-
-
-def _nearest(folder: Path) -> Path:
-    """The folder, or that in which it would be made. Raises OSError."""
-    try:
-        if not stat.S_ISDIR(folder.stat().st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    except FileNotFoundError:
-        return _nearest(folder.parent)
-    return folder
 
 
 def _unusable(folder: Path, error: OSError) -> Finding:
