@@ -39,7 +39,6 @@ from restate.runtime.invoker.retry import Retries
 from restate.runtime.invoker.route import Routes
 from restate.runtime.invoker.supervisor import Supervisor
 from restate.runtime.invoker.task import AttemptTask
-from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import Status
 from restate.runtime.net.client import Client
 from restate.runtime.net.http import Handler
@@ -378,7 +377,7 @@ class _Server:
                 gate=self._security.gates["admin"],
                 tls=self._security.tls.get("admin"),
                 is_live=self._is_live,
-                service_of=self._service_of,
+                record_of=self._reader.invocations.get,
                 told=partial(self._connections.__setitem__, "admin"),
             )
         finally:
@@ -413,11 +412,6 @@ class _Server:
         return any(
             status is not Status.COMPLETED for _, status, _ in self._reader.invocations.of_service(service)
         )
-
-    def _service_of(self, invocation: InvocationId) -> str | None:
-        """The service that an invocation calls."""
-        record = self._reader.invocations.get(invocation)
-        return None if record is None else record.target.service
 
     async def _drain(self, supervisor: Supervisor, drain: Drain) -> None:
         """Finish in good order what can be finished soon. Far below the grace period, which is the upper bound."""

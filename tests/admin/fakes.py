@@ -14,6 +14,7 @@ from restate.runtime.engine.actions import AdminOutcome
 from restate.runtime.engine.records import Move, PatchState, TerminateKind
 from restate.runtime.errors import DeploymentError
 from restate.runtime.model.ids import DeploymentId, InvocationId
+from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.model.target import Generation
 from restate.runtime.schema.deployment import Deployment, Service
 from restate.runtime.schema.options import DEFAULTS, Defaults
@@ -141,7 +142,7 @@ def announce(*services: Service, generation: Generation | None = None, **fields:
 
 
 class Admin:
-    """One application with its fakes, and short ways to call it. services: {invocation: the service that it calls}."""
+    """One application with its fakes, and short ways to call it. records: what is stored of invocations."""
 
     def __init__(
         self,
@@ -153,7 +154,7 @@ class Admin:
     ) -> None:
         self.partition = FakePartition()
         self.discovery = FakeDiscovery()
-        self.services: dict[InvocationId, str] = {}
+        self.records: dict[InvocationId, InvocationRecord] = {}
         self.parts = Parts(
             self.partition,
             self.discovery,
@@ -162,7 +163,7 @@ class Admin:
             CountingIds(),
             defaults,
             is_live or (lambda _service: False),
-            self.services.get,
+            self.records.get,
             "http://127.0.0.1:8080/",
             queries=queries,
         )

@@ -1,14 +1,19 @@
+import logging
 from typing import Any
 
+import msgspec
 import pytest
 
 from restate.runtime.admin.operations import NAMES
 from restate.runtime.engine.actions import AdminOutcome
 from restate.runtime.engine.records import Move
 from restate.runtime.model.ids import InvocationId, format_invocation_id, parse_invocation_id
+from restate.runtime.model.invocation import Pin
+from restate.runtime.model.target import HandlerType, ServiceType, Target
 from restate.runtime.partition.handle import Overloaded
 from tests.admin.fakes import Admin
 from tests.schema.builders import deployment, registry, service
+from tests.tables.builders import record
 
 ID = "inv_1j3OsqQPRzR93vCrH1htcSqNNRTZkBtHH7"
 RAW = parse_invocation_id(ID)
@@ -22,7 +27,8 @@ def with_deployments() -> Admin:
     admin.partition.schema = registry(
         deployment(OLD, service("Greeter")), deployment(NEW, service("Greeter"), revision=2, created_ms=2)
     )
-    admin.services[RAW] = "Greeter"
+    target = Target("Greeter", "greet", None, ServiceType.SERVICE, HandlerType.SHARED)
+    admin.records[RAW] = msgspec.structs.replace(record(target=target), pin=Pin(OLD, 6))
     return admin
 
 
@@ -110,6 +116,30 @@ async def test_what_is_done_is_200_and_what_will_be_202(operation: str) -> None:
     admin.partition.outcome = AdminOutcome.ACCEPTED
     assert await admin.call("PATCH", f"/invocations/{ID}/{operation}") == (202, None)
     assert admin.partition.operated == [(operation, RAW)] * 2
+
+
+@pytest.mark.parametrize("operation", sorted(NAMES))
+async def test_what_an_operator_did_is_logged_with_the_invocation(
+    operation: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    admin = with_deployments()
+    with caplog.at_level(logging.INFO):
+        await admin.call("PATCH", f"/invocations/{ID}/{operation}")
+        await admin.call("PATCH", f"/invocations/{OTHER}/{operation}")
+    known, unknown = (line.__dict__ for line in caplog.records if line.name == "restate.admin")
+    assert known["msg"] % known["args"] == f"{operation}, asked for on the admin port"
+    fields = [known[name] for name in ("invocation", "service", "handler", "deployment")]
+    assert fields == [ID, "Greeter", "greet", OLD]
+    assert (known["new_invocation"] is not None) == (operation == "restart-as-new")
+    assert unknown["invocation"] == OTHER
+
+
+async def test_what_was_refused_is_not_logged_as_done(caplog: pytest.LogCaptureFixture) -> None:
+    admin = with_deployments()
+    admin.partition.outcome = AdminOutcome.NOT_FOUND
+    with caplog.at_level(logging.INFO):
+        await admin.call("PATCH", f"/invocations/{ID}/kill")
+    assert [line for line in caplog.records if line.name == "restate.admin"] == []
 
 
 @pytest.mark.parametrize(

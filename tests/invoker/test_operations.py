@@ -1,5 +1,8 @@
 """Pause and resume, from the handle of the partition to what the service sees of it."""
 
+import logging
+
+import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -60,6 +63,40 @@ async def test_a_running_handler_is_paused_when_it_waits_and_goes_on_when_resume
 
     assert await rig.partition.resume(callee.invocation) is AdminOutcome.DONE
     assert await outcome(rig, callee) == Success(b"resumed")
+    nursery.cancel_scope.cancel()
+
+
+async def test_each_turn_of_an_invocation_is_a_line_with_its_names(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Rig(nursery, sleeps)
+    await rig.start()
+    with caplog.at_level(logging.DEBUG, "restate.invoker"):
+        callee = await send(rig)
+        await wait_all_tasks_blocked()
+        await rig.partition.pause(callee.invocation)
+        await wait_all_tasks_blocked()
+        await rig.partition.resume(callee.invocation)
+        await outcome(rig, callee)
+        killed = await send(rig)
+        await wait_all_tasks_blocked()
+        await rig.partition.terminate(killed.invocation, TerminateKind.KILL)
+        await wait_all_tasks_blocked()
+
+    lines = [line for line in caplog.records if line.name == "restate.invoker"]
+    assert [line.getMessage() for line in lines] == [
+        "attempt 1, with 1 journal entries",
+        "is to pause",
+        "suspended",
+        "attempt 1, with 2 journal entries",
+        "the handler has ended",
+        "attempt 1, with 1 journal entries",
+        "cut: it was killed, has ended, or runs anew",
+    ]
+    for line in lines:
+        fields = [line.__dict__[name] for name in ("service", "handler", "deployment")]
+        assert fields == ["Greeter", "greet", DEPLOYMENT]
+        assert line.__dict__["invocation"].startswith("inv_1")
     nursery.cancel_scope.cancel()
 
 

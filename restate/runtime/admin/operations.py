@@ -1,5 +1,6 @@
 """What operators do with invocations, by name, and how what becomes of it is told (admin.md §4.5)."""
 
+import logging
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -16,6 +17,9 @@ from restate.runtime.model.ids import (
     parse_deployment_id,
     parse_invocation_id,
 )
+from restate.runtime.model.invocation import InvocationRecord
+
+log = logging.getLogger("restate.admin")
 
 _NOT_FOUND = (404, "The requested invocation '{id}' does not exist")
 _ENDED = (409, "The invocation '{id}' was already completed.")
@@ -112,6 +116,13 @@ class Operations:
 
     async def perform(self, name: str, invocation: InvocationId, options: Options = Options()) -> Done:
         """name: one of NAMES. Raises Refusal, Overloaded."""
+        # Before it may be gone.
+        record = self._parts.record_of(invocation)
+        done = await self._carry_out(name, invocation, options)
+        log.info("%s, asked for on the admin port", name, extra=_log_fields(invocation, record, done))
+        return done
+
+    async def _carry_out(self, name: str, invocation: InvocationId, options: Options) -> Done:
         if name == "restart-as-new":
             return await self._restart(invocation, options)
         partition = self._parts.partition
@@ -137,13 +148,24 @@ class Operations:
         registry = self._parts.partition.schema
         latest = deployment == "latest"
         if latest:
-            service = self._parts.service_of(invocation)
-            found = None if service is None else registry.deployment_of(service)
+            record = self._parts.record_of(invocation)
+            found = None if record is None else registry.deployment_of(record.target.service)
         else:
             found = registry.deployments.get(DeploymentId(deployment))
         if found is None:
             return Move(None, latest)
         return Move(found.id, latest, found.min_protocol_version, found.max_protocol_version)
+
+
+def _log_fields(
+    invocation: InvocationId, record: InvocationRecord | None, done: Done
+) -> dict[str, str | None]:
+    fields: dict[str, str | None] = {"invocation": format_invocation_id(invocation)}
+    if record is not None:
+        fields["service"], fields["handler"] = record.target.service, record.target.handler
+        fields["deployment"] = None if record.pin is None else record.pin.deployment_id
+    fields["new_invocation"] = None if done.new_id is None else format_invocation_id(done.new_id)
+    return fields
 
 
 def _done(name: str, invocation: InvocationId, outcome: AdminOutcome) -> Done:

@@ -13,6 +13,7 @@ from restate.runtime.engine.actions import AdminOutcome
 from restate.runtime.engine.records import Move, PatchState, TerminateKind
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.model.kafka import KafkaCluster
 from restate.runtime.query.pool import Output, Parameter, Query, SessionInfo, Statement
 from restate.runtime.schema.deployment import Deployment
@@ -73,8 +74,8 @@ class QueryPool(Protocol):
 
 @attrs.frozen
 class Parts:
-    """Handles and settings. is_live: whether a service has an invocation that has not ended. service_of: the service that
-    an invocation calls, None if there is no such invocation. ingress_url: for clients. kafka_clusters: of the configuration.
+    """Handles and settings. is_live: whether a service has an invocation that has not ended. record_of: what is
+    stored of an invocation, None if there is no such one. ingress_url: for clients. kafka_clusters: of the configuration.
     """
 
     partition: PartitionHandle
@@ -84,7 +85,7 @@ class Parts:
     ids: IdSource
     defaults: Defaults
     is_live: Callable[[str], bool]
-    service_of: Callable[[InvocationId], str | None]
+    record_of: Callable[[InvocationId], InvocationRecord | None]
     ingress_url: str
     kafka_clusters: tuple[KafkaCluster, ...] = ()
     queries: QueryPool | None = None

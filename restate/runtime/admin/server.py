@@ -25,6 +25,7 @@ from restate.runtime.admin.subscriptions import warn_of_subscriptions
 from restate.runtime.config import Config
 from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import InvocationId
+from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.net.access import Gate
 from restate.runtime.net.tls import ServerTls
 from restate.runtime.schema.options import DEFAULTS, Defaults
@@ -98,7 +99,7 @@ async def serve(
     gate: Gate | None = None,
     tls: ServerTls | None = None,
     is_live: Callable[[str], bool] = lambda _service: True,
-    service_of: Callable[[InvocationId], str | None] = lambda _invocation: None,
+    record_of: Callable[[InvocationId], InvocationRecord | None] = lambda _invocation: None,
     told: Callable[[Callable[[], int]], None] = lambda _connections: None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -106,7 +107,7 @@ async def serve(
 
     socket: bound, listening, non-blocking. ingress_port: for the address that clients are told. is_live: whether a
     service has an invocation that has not ended; only asked before a service name changes its generation.
-    service_of: the service that an invocation calls. queries: what runs SQL; None: /query answers 503.
+    record_of: what is stored of an invocation. queries: what runs SQL; None: /query answers 503.
     told: is given what counts the open connections.
     gate: who may call; None: everybody. tls: None: plain connections.
     """
@@ -118,7 +119,7 @@ async def serve(
         ids,
         defaults,
         is_live,
-        service_of,
+        record_of,
         config.ingress.advertised_endpoint or f"http://127.0.0.1:{ingress_port}/",
         config.ingress.kafka_clusters,
         queries,

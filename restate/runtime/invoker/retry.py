@@ -68,6 +68,7 @@ class Retries:
 
     async def pause(self, run: Run, failure: AttemptFailure | None) -> None:
         """Propose the pause that an operator asked for. failure: of the last attempt, None if there was none yet."""
+        run.tell("paused, as asked for")
         error = None if failure is None else Failure(failure.status, failure.message)
         detail = _NO_FAILURE if failure is None else LastFailure.of(failure).pause_detail()
         await self._effects.propose(AttemptEffect(run.id, run.token, Paused(error, True, detail)))
@@ -112,4 +113,4 @@ def _report(run: Run, failure: AttemptFailure, consequence: str, level: int) -> 
         extra={**run.log_fields(), "code": failure.code},
     )
     if failure.stacktrace:
-        log.debug("stack trace:\n%s", failure.stacktrace, extra=run.log_fields())
+        run.tell("stack trace:\n%s", failure.stacktrace)

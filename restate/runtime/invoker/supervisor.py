@@ -21,7 +21,7 @@ from restate.runtime.invoker.retry import Retries
 from restate.runtime.invoker.run import Run
 from restate.runtime.invoker.status import AttemptStatus, status_of
 from restate.runtime.invoker.task import AttemptTask
-from restate.runtime.model.ids import InvocationId, format_invocation_id
+from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import Status
 from restate.runtime.net.client import ClientError
 from restate.runtime.tables.api import Tables
@@ -71,6 +71,7 @@ class Supervisor:
         run = self._runs.get(action.id)
         # The abort of an older attempt, which spoke too late, is not meant for the one that runs now.
         if run is not None and action.token in (None, run.token):
+            run.tell("cut: it was killed, has ended, or runs anew")
             del self._runs[action.id]
             run.aborted = True
             run.scope.cancel()
@@ -92,6 +93,7 @@ class Supervisor:
         if run is None or run.token != action.token:
             return
         run.pausing = True
+        run.tell("is to pause")
         if run.holds_slot:
             run.retry_now.cancel()
             self._wake(run)
@@ -263,7 +265,7 @@ class Supervisor:
                 await stream.end_request()
         except ClientError:
             # The task that reads this stream meets the same error and decides what follows.
-            log.debug("could not send to %s", format_invocation_id(run.id))
+            run.tell("cannot send to the service")
         finally:
             stream.sending = False
 
@@ -273,4 +275,4 @@ async def _end_request(run: Run) -> None:
         if run.stream is not None:
             await run.stream.end_request()
     except ClientError:
-        log.debug("could not end the request of %s", format_invocation_id(run.id))
+        run.tell("cannot end the request to the service")

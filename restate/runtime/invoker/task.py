@@ -112,6 +112,7 @@ class AttemptTask:
         attempt = Attempt(
             run.record.target.generation, route.version, message_size_limit=self._config.message_size_limit
         )
+        run.tell("attempt %d, with %d journal entries", run.attempts, run.record.journal_length)
         first = await self._first_bytes(run, route, attempt)
         inactivity_ms = route.options.inactivity_timeout_ms
         one_shot = not route.bidirectional or inactivity_ms == 0
@@ -271,7 +272,9 @@ class AttemptTask:
         await self._propose(run, route, effect)
         if not isinstance(effect, Suspended | End):
             return False
-        self._metrics.tasks.add("completed" if isinstance(effect, End) else "suspended", "")
+        ended = isinstance(effect, End)
+        run.tell("the handler has ended" if ended else "suspended")
+        self._metrics.tasks.add("completed" if ended else "suspended", "")
         return True
 
     async def _propose(self, run: Run, route: Route, effect: Effect) -> None:
