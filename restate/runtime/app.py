@@ -23,7 +23,7 @@ from typing import Any
 import trio
 
 from restate.runtime.clock import SystemClock, SystemIds
-from restate.runtime.config import Config
+from restate.runtime.config import Address, Config
 from restate.runtime.config.apply import configure_log
 from restate.runtime.config.origin import with_origin
 from restate.runtime.errors import (
@@ -172,7 +172,7 @@ class _Server:
         self._store = store
         # What reads outside of the loop: an overlay of its own that stays empty.
         self._reader = Tables(store)
-        self._security.warn_of_open_doors(self._config)
+        self._security.warn_of_open_doors(Address(*ports.admin.address))
         async with trio.open_nursery() as storage:
             storage.start_soon(self._watch, signals)
             async with trio.open_nursery() as node:
@@ -214,14 +214,24 @@ class _Server:
     def _reload(self) -> None:
         """Take over what can change while we run: the log, and the certificates of the ports."""
         self._manager.reloading()
-        try:
-            configure_log(self._load())
-            self._security.reload()
-        except ConfigError as error:
-            log.error("SIGHUP: what follows stays as it was: %s", with_origin(error.message, self._config))
-        else:
+        refused = False
+        for take_over in (self._reload_log, self._security.reload):
+            try:
+                take_over()
+            except ConfigError as error:
+                refused = True
+                reason = with_origin(error.message, self._config)
+                log.error(
+                    "SIGHUP: what was before stays in force, because this cannot be used: %s",
+                    reason,
+                    extra={"code": error.code},
+                )
+        if not refused:
             log.info("SIGHUP: log settings and certificates were read again; other settings need a restart")
         self._manager.ready(self._status())
+
+    def _reload_log(self) -> None:
+        configure_log(self._load())
 
     def _status(self) -> str:
         return ", ".join(f"{name} {listener.port}" for name, listener in self._ports.by_name().items())
@@ -351,8 +361,7 @@ class _Server:
         self._manager.ready(self._status())
         engine.start_soon(self._manager.watch)
         for name, listener in self._ports.by_name().items():
-            host, port = listener.address
-            log.info("%s listening on %s:%d", name, host, port)
+            log.info("%s listening on %s", name, Address(*listener.address))
         engine.start_soon(self._admin)
         engine.start_soon(self._sql, drain)
 

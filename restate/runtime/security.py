@@ -8,7 +8,7 @@ from typing import Self
 
 import attrs
 
-from restate.runtime.config import Admin, Config, Ingress, NodeCtrl, Postgres
+from restate.runtime.config import Address, Admin, Config, Ingress, NodeCtrl, Postgres
 from restate.runtime.config.secret_file import read_secret_text
 from restate.runtime.errors import ConfigError
 from restate.runtime.net.access import Gate
@@ -52,9 +52,10 @@ class Security:
         for tls in self.tls.values():
             tls.reload()
 
-    def warn_of_open_doors(self, config: Config) -> None:
-        """Whoever reaches the admin port can stop every invocation and call any address from here."""
-        address = config.admin.bind_address
+    def warn_of_open_doors(self, address: Address) -> None:
+        """Whoever reaches the admin port can stop every invocation and call any address from here. address: of this port,
+        as it is in use: its socket may have been passed to us.
+        """
         if self.gates["admin"].is_open and not ipaddress.ip_address(address.ip).is_loopback:
             log.warning(
                 "the admin port listens on %s and asks nobody for a token: everybody who reaches it may change"

@@ -55,6 +55,20 @@ async def test_a_passed_socket_is_served(tmp_path: Path) -> None:
             server.kill()
 
 
+async def test_a_passed_socket_that_everybody_reaches_is_warned_of(tmp_path: Path) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as passed:
+        port = passed.getsockname()[1]
+        descriptor = passed.fileno()
+        prefix = "export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=admin;"
+        server = ServerProcess(tmp_path, [descriptor], shell_prefix=f"{prefix} exec 3<&{descriptor};")
+        try:
+            await server.ports()
+            assert f"the admin port listens on 0.0.0.0:{port} and asks nobody for a token" in server.stderr
+            await server.terminate()
+        finally:
+            server.kill()
+
+
 async def test_a_hangup_reads_the_log_filter_again_and_keeps_everything_else(
     tmp_path: Path, manager: socket.socket
 ) -> None:
@@ -65,7 +79,8 @@ async def test_a_hangup_reads_the_log_filter_again_and_keeps_everything_else(
         await server.ports()
         file.write_text('[observability.log]\nfilter = "nonsense=x"\n')
         server.signal(signal.SIGHUP)
-        await server.until(lambda: "what follows stays as it was" in server.stderr, "the refusal")
+        await server.until(lambda: "what was before stays in force" in server.stderr, "the refusal")
+        assert "code=RT0002" in server.stderr
         file.write_text('[observability.log]\nfilter = "info"\nformat = "json"\n')
         server.signal(signal.SIGHUP)
         await server.until(lambda: '"message":"SIGHUP' in server.stderr.replace('": "', '":"'), "JSON")
