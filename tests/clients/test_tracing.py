@@ -32,7 +32,7 @@ CALLER_SPAN = "00f067aa0ba902b7"
 
 @attrs.frozen
 class Seen:
-    """One span. Ids are hexadecimal, parent "" at the root."""
+    """One span. Ids are hexadecimal, parent "" at the root. reason: of a failure."""
 
     name: str
     trace: str
@@ -40,6 +40,7 @@ class Seen:
     parent: str
     attributes: Mapping[str, object]
     failed: bool
+    reason: str
 
 
 class Collector:
@@ -85,6 +86,7 @@ class Collector:
                             span.parent_span_id.hex(),
                             attributes,
                             span.status.code == 2,
+                            span.status.message,
                         )
                     )
 
@@ -217,6 +219,22 @@ def test_a_failure_is_told(server: OurServer, collector: Collector) -> None:
     assert failed.failed
     assert failed.attributes["restate.invocation.result"] == "failure"
     assert failed.attributes["restate.invocation.error.code"] == ("9" if is_classic(server) else "418")
+
+
+def test_an_attempt_that_fails_tells_where_and_why(server: OurServer, collector: Collector) -> None:
+    body: dict[str, object] = {"name": "traced", "failures": 1}
+    path, trace = "Steps/flaky", TRACE_ID[:-2] + "1a"
+    if is_classic(server):
+        path, body, trace = "steps/flaky", {"request": body}, TRACE_ID[:-2] + "1c"
+    headers = {"traceparent": f"00-{trace}-{CALLER_SPAN}-01"}
+    httpx.post(f"{server.ingress}/{path}", json=body, headers=headers, trust_env=False)
+    spans = collector.of_trace(trace, lambda seen: any(name.startswith("invoke ") for name in seen))
+    attempts = [span for span in spans if span.name.startswith("attempt ")]
+    assert sorted(span.failed for span in attempts) == [False, True]
+    assert all(str(span.attributes["restate.deployment.id"]).startswith("dp_1") for span in attempts)
+    (reason,) = (span.reason for span in attempts if span.failed)
+    assert reason.startswith("[RT0007] ")
+    assert reason.removesuffix("')").endswith("boom 1")
 
 
 @pytest.fixture

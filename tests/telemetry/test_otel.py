@@ -1,9 +1,17 @@
 """What the tracer decides; what it sends is tested with a collector (tests/clients/test_tracing.py)."""
 
-import pytest
+from collections.abc import Sequence
 
+import msgspec
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.trace import StatusCode
+
+from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.model.trace import TraceContext
 from restate.runtime.telemetry.otel import OtelTracer
+from tests.tables.builders import ID, TARGET, record
 
 PARENT = TraceContext(bytes(range(16)), bytes(range(8)), False)
 PEER = ("127.0.0.1", 1)
@@ -17,6 +25,52 @@ def never() -> OtelTracer:
 @pytest.fixture
 def always() -> OtelTracer:
     return OtelTracer([], 1.0, "test")
+
+
+class Kept(SpanExporter):
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.spans += spans
+        return SpanExportResult.SUCCESS
+
+
+def traced() -> InvocationRecord:
+    trace = TraceContext(bytes(range(16)), bytes(range(8)), True)
+    return msgspec.structs.replace(record(target=TARGET), trace=trace)
+
+
+@pytest.mark.parametrize(("error", "deployment"), [(None, "dp_1"), ("[RT0007] no", "dp_1"), ("none", None)])
+def test_an_attempt_tells_its_deployment_and_why_it_failed(error: str | None, deployment: str | None) -> None:
+    kept = Kept()
+    tracer = OtelTracer([kept], 1.0, "test")
+    span = tracer.attempt(ID, traced())
+    assert span is not None
+    span.end(error, deployment)
+    tracer.shutdown()
+    (seen,) = kept.spans
+    assert seen.attributes is not None
+    assert seen.attributes.get("restate.deployment.id") == deployment
+    assert (seen.status.status_code is StatusCode.ERROR, seen.status.description) == (
+        error is not None,
+        error,
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(ValueError("no such key"), "no such key"), (GeneratorExit(), "cut before its answer")],
+)
+def test_a_request_tells_why_it_failed(error: BaseException, told: str) -> None:
+    kept = Kept()
+    tracer = OtelTracer([kept], 1.0, "test")
+    with pytest.raises(type(error)), tracer.entry(None, "S", "h", PEER):
+        raise error
+    tracer.shutdown()
+    assert [span.status.description for span in kept.spans] == [told]
 
 
 def test_a_trace_that_begins_here_and_is_not_recorded_has_no_context(never: OtelTracer) -> None:

@@ -61,6 +61,9 @@ class AttemptFailure(Exception):
     behavior: Literal["retry", "pause", "fail"] = "retry"
     related: RelatedCommand | None = None
 
+    def __str__(self) -> str:
+        return f"[{self.code}] {self.message}"
+
 
 @attrs.frozen
 class LastFailure:

@@ -92,10 +92,10 @@ class AttemptTask:
         try:
             await self._attempt(run, span.context.headers(), ended, opened)
         except BaseException as error:
-            failure = str(error) or type(error).__name__
+            failure = str(error) if isinstance(error, Exception) else "cut by the server"
             raise
         finally:
-            span.end(failure)
+            span.end(failure, None if run.route is None else run.route.deployment.id)
 
     async def _attempt(
         self,

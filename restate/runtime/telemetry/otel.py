@@ -84,8 +84,6 @@ class OtelTracer:
         span_id = _new_span_id()
         name = f"attempt {record.target}"
         attributes = _attributes(invocation, record.target)
-        if record.pin is not None:
-            attributes["restate.deployment.id"] = record.pin.deployment_id
         return _Attempt(own.below(span_id), self.begin(name, own, span_id, SpanKind.CLIENT, attributes))
 
     def ended(self, invocation: InvocationId, record: InvocationRecord) -> None:
@@ -184,7 +182,8 @@ class _Entry:
         if self._span is None:
             return
         if error is not None:
-            self._span.set_status(Status(StatusCode.ERROR, str(error) or type(error).__name__))
+            known = isinstance(error, Exception)
+            self._span.set_status(Status(StatusCode.ERROR, str(error) if known else "cut before its answer"))
         self._span.end()
 
 
@@ -193,9 +192,11 @@ class _Attempt:
         self.context = context
         self._span = span
 
-    def end(self, error: str | None) -> None:
+    def end(self, error: str | None, deployment: str | None) -> None:
         if self._span is None:
             return
+        if deployment is not None:
+            self._span.set_attribute("restate.deployment.id", deployment)
         if error is not None:
             self._span.set_status(Status(StatusCode.ERROR, error))
         self._span.end()

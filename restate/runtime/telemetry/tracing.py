@@ -33,8 +33,10 @@ class AttemptSpan(Protocol):
 
     context: TraceContext
 
-    def end(self, error: str | None) -> None:
-        """error: why it failed; None after a regular end, a suspension included."""
+    def end(self, error: str | None, deployment: str | None) -> None:
+        """error: why it failed; None after a regular end, a suspension included. deployment: the id, None if there was
+        none that it could be sent to.
+        """
 
 
 class Tracer(Protocol):
