@@ -90,10 +90,14 @@ class EndedAtOnce(RestateError):
     """A second signal came while the server drained."""
 
 
-async def run(config: Config, load: Callable[[], Config]) -> None:
-    """Serve until SIGTERM or SIGINT has been answered; a second one raises EndedAtOnce. load: read the configuration
-    again, at SIGHUP.
+class NotDrained(RestateError):
+    """The grace period was over before the drain was."""
 
+
+async def run(config: Config, load: Callable[[], Config]) -> None:
+    """Serve until SIGTERM or SIGINT has been answered. load: read the configuration again, at SIGHUP.
+
+    Raises EndedAtOnce after a second signal, and NotDrained when the drain took longer than the grace period.
     Raises PortInUse, ConfigError, StorageLocked, StorageFormatError, StorageDamaged or StorageError before anything is
     served, and StorageError, within groups, when the disk fails later.
     """
@@ -184,7 +188,7 @@ class _Server:
                         drain = Drain()
                         await self._start_ports(engine, work, drain)
                         await self._stopping.wait()
-                        with trio.move_on_after(self._config.shutdown_grace_period_ms / 1000):
+                        with trio.move_on_after(self._config.shutdown_grace_period_ms / 1000) as grace:
                             await self._drain(supervisor, drain)
                         work.cancel_scope.cancel()
                     engine.cancel_scope.cancel()
@@ -196,6 +200,10 @@ class _Server:
         # A collector that is down must not hold up the end.
         with trio.move_on_after(self._config.observability.tracing.shutdown_timeout_ms / 1000):
             await trio.to_thread.run_sync(self._send_spans, abandon_on_cancel=True)
+        if grace.cancelled_caught:
+            raise NotDrained(
+                "shutdown_grace_period was over before the drain was; what was open was cut and goes on at the next start"
+            )
 
     async def _watch(self, signals: AsyncIterator[int]) -> None:
         async for number in signals:

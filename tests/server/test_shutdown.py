@@ -192,6 +192,22 @@ async def test_a_hung_service_and_a_stalled_client_are_cut_long_before_the_grace
         assert "cutting clients" in server.stderr
 
 
+async def test_a_grace_period_that_is_over_before_the_drain_is_status_1_with_one_line(tmp_path: Path) -> None:
+    async with (
+        running_service(hangs=hangs) as service,
+        running_server(tmp_path, SHUTDOWN_GRACE_PERIOD="200ms", SHUTDOWN_ATTEMPTS_TIMEOUT="1m") as server,
+    ):
+        await register(server, service)
+        async with await ingress(server) as http:
+            await send(http, "Bed/hangs/send")
+        await service.until_attempted("hangs")
+        server.signal(signal.SIGTERM)
+        assert await server.status(SOON) == 1
+        assert server.lines[-1].startswith("restate-server: shutdown_grace_period was over before the drain")
+        assert "Traceback" not in server.stderr
+        assert not (server.base_dir / "ports.json").exists()
+
+
 async def test_what_was_accepted_before_the_signal_is_done_at_the_next_start(tmp_path: Path) -> None:
     async with running_service(echoes=echoes, hangs=hangs) as service:
         async with running_server(tmp_path, INVOKER__CONCURRENCY_LIMIT="1") as server:
