@@ -6,6 +6,7 @@ import pytest
 from restate.runtime.maintenance import data
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.schema.registry import Registry
+from restate.runtime.storage.api import TABLES
 from restate.runtime.storage.rocksdb import RocksStore
 from restate.runtime.tables.api import Tables
 
@@ -23,6 +24,10 @@ def test_no_data_is_no_problem(tmp_path: Path) -> None:
     findings, registry = data.check(tmp_path / "db")
     assert [finding.level for finding in findings] == ["ok"]
     assert registry.version == Registry.EMPTY.version
+
+
+def test_the_rows_of_all_tables_are_read() -> None:
+    assert set(data.DECODERS) == set(TABLES)
 
 
 def test_half_a_store_is_a_problem(tmp_path: Path) -> None:

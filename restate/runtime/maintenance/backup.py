@@ -45,8 +45,7 @@ def back_up(database: Path, directory: Path) -> int:
     try:
         unfinished = _prepare(place, Path(os.path.realpath(database)))
         try:
-            with secondary(database) as reader:
-                rows = _copy(reader, unfinished / "db")
+            rows = _copied(database, unfinished / "db")
             if place.exists():
                 place.rmdir()
             _sync(unfinished / "db")
@@ -78,6 +77,15 @@ def _prepare(place: Path, database: Path) -> Path:
     return unfinished
 
 
+def _copied(database: Path, path: Path) -> int:
+    """Raises BackupError, and what `secondary` raises."""
+    try:
+        with secondary(database) as reader:
+            return _copy(reader, path)
+    except OSError as error:
+        raise BackupError(f"cannot read the database '{database}': {error}") from error
+
+
 def _copy(reader: Secondary, path: Path) -> int:
     """All rows but those that a store has of itself. Durable when it returns. Raises BackupError."""
     copied = 0
@@ -89,7 +97,7 @@ def _copy(reader: Secondary, path: Path) -> int:
                 copied += len(batch)
         finally:
             store.close()
-    except StorageError as error:
+    except (StorageError, OSError) as error:
         raise BackupError(f"cannot copy the rows: {error}") from error
     return copied
 

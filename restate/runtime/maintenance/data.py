@@ -9,15 +9,20 @@ from restate.runtime.maintenance.finding import Finding
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import Status
 from restate.runtime.schema.registry import Registry
+from restate.runtime.storage.api import StorageError
 from restate.runtime.storage.precheck import check_files, holder
 from restate.runtime.storage.secondary import Secondary, secondary
 from restate.runtime.tables import rows
 from restate.runtime.tables.api import Tables
 
-_DECODERS: Mapping[str, Callable[[bytes], Any]] = {
+DECODERS: Mapping[str, Callable[[bytes], Any]] = {
+    "meta": bytes,  # the store's own
     "inv": rows.INVOCATION.decode,
+    "run": rows.decode_number,
     "inv_svc": rows.decode_service_entry,
     "journal": rows.JOURNAL_ROW.decode,
+    "jidx": rows.decode_bytes,
+    "events": rows.EVENT.decode,
     "lock": rows.decode_invocation_id,
     "inbox": rows.decode_inbox_entry,
     "promise": rows.PROMISE.decode,
@@ -30,6 +35,7 @@ _DECODERS: Mapping[str, Callable[[bytes], Any]] = {
 }
 """{table: reader of its values}."""
 
+_ACCESS = "look at its permissions and at the disk; restore a backup if the data is damaged"
 _RESTORE = "restore a backup, or start the version that wrote the data"
 
 
@@ -41,13 +47,15 @@ def check(database: Path) -> tuple[list[Finding], Registry]:
         if not (database / "CURRENT").exists():
             return [Finding("ok", "data", f"none yet in {database.parent}")], Registry.EMPTY
         with secondary(database) as reader:
-            counts = {table: _read(reader, table) for table in _DECODERS}
+            counts = {table: _read(reader, table) for table in DECODERS}
             tables = Tables(reader)
             findings = [_running(tables), _held(tables)]
             registry = Registry.load(tables.counters.get("schema_version"), tables.schema.scan())
     except OSError as error:
         text = f"cannot read {database}: {error.strerror} (RT0002)"
-        return [Finding("problem", "data", text, "correct its permissions, or set base_dir")], Registry.EMPTY
+        return [Finding("problem", "data", text, _ACCESS)], Registry.EMPTY
+    except StorageError as error:
+        return [Finding("problem", "data", str(error), _ACCESS)], Registry.EMPTY
     except RestateError as error:
         code = f" ({error.code})" if error.code else ""
         return [Finding("problem", "data", f"{error}{code}", _RESTORE)], Registry.EMPTY
@@ -57,7 +65,7 @@ def check(database: Path) -> tuple[list[Finding], Registry]:
 
 def _read(reader: Secondary, table: str) -> int:
     """The number of rows. Raises StorageError, StorageDamaged, StorageFormatError."""
-    decode = _DECODERS[table]
+    decode = DECODERS[table]
     count = 0
     for _, value in reader.scan(table, b"", None):
         decode(value)
