@@ -137,6 +137,8 @@ def _open(config: Config) -> Store:
         check_files(path)
         return RocksStore.open(path, rocks_options(config))
     except (StorageError, OSError) as error:
+        if isinstance(error, StorageError) and error.code is not None:
+            raise StorageDamaged(f"base_dir: {error}", code=error.code) from error
         raise ConfigError(f"base_dir: expected a directory that can be written: {error}") from error
     except (StorageLocked, StorageFormatError, StorageDamaged) as error:
         raise type(error)(f"base_dir: {error}", code=error.code) from error

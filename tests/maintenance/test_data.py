@@ -30,6 +30,29 @@ def test_the_rows_of_all_tables_are_read() -> None:
     assert set(data.DECODERS) == set(TABLES)
 
 
+def test_a_lost_file_of_rows_is_a_problem(tmp_path: Path) -> None:
+    store = RocksStore.open(tmp_path / "db")
+    store.write([("state", b"a", b"\x01b")])
+    store.close()
+    RocksStore.open(tmp_path / "db").close()  # which writes the rows of the log into a file of the table
+    next((tmp_path / "db").glob("*.sst")).unlink()
+    (finding,), _ = data.check(tmp_path / "db")
+    assert (finding.level, "RT0009" in finding.text) == ("problem", True)
+
+
+def test_a_damaged_file_of_rows_is_a_problem(tmp_path: Path) -> None:
+    store = RocksStore.open(tmp_path / "db")
+    store.write([("state", b"%d" % number, b"\x01" + bytes(1000)) for number in range(100)])
+    store.close()
+    RocksStore.open(tmp_path / "db").close()
+    largest = max((tmp_path / "db").glob("*.sst"), key=lambda path: path.stat().st_size)
+    with largest.open("r+b") as file:
+        file.seek(100)
+        file.write(b"\xff" * 100)
+    (finding,), _ = data.check(tmp_path / "db")
+    assert (finding.level, "Corruption" in finding.text, "RT0009" in finding.text) == ("problem", True, True)
+
+
 def test_half_a_store_is_a_problem(tmp_path: Path) -> None:
     RocksStore.open(tmp_path / "db").close()
     (tmp_path / "db" / "CURRENT").unlink()

@@ -186,8 +186,9 @@ def test_a_scan_over_a_corrupt_block_is_an_error_and_not_a_short_answer(path: Pa
     store = RocksStore.open(path)
     scan = store.scan("inv", b"", None)
     seen: list[tuple[bytes, bytes]] = []
-    with pytest.raises(StorageError, match="Corruption"):
+    with pytest.raises(StorageError, match="Corruption") as caught:
         seen.extend(scan)
+    assert caught.value.code == "RT0009"
     assert 0 < len(seen) < 1000
     with pytest.raises(StorageError, match=r"reading table 'inv' .*Corruption"):
         [store.get("inv", b"%04d" % number) for number in range(1000)]

@@ -9,8 +9,7 @@ from restate.runtime.maintenance.finding import Finding
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import Status
 from restate.runtime.schema.registry import Registry
-from restate.runtime.storage.api import StorageError
-from restate.runtime.storage.precheck import check_files, holder
+from restate.runtime.storage.precheck import check_files, check_tables, holder
 from restate.runtime.storage.secondary import Secondary, secondary
 from restate.runtime.tables import rows
 from restate.runtime.tables.api import Tables
@@ -35,17 +34,21 @@ DECODERS: Mapping[str, Callable[[bytes], Any]] = {
 }
 """{table: reader of its values}."""
 
-_ACCESS = "look at its permissions and at the disk; restore a backup if the data is damaged"
+_ACCESS = "look at its permissions and at the disk"
 _RESTORE = "restore a backup, or start the version that wrote the data"
 
 
 def check(database: Path) -> tuple[list[Finding], Registry]:
     """Read every row. Returns what was found, and the registry, empty if it cannot be read."""
     try:
-        if holder(database) is None:
+        running = holder(database) is not None
+        if not running:
             check_files(database)
         if not (database / "CURRENT").exists():
             return [Finding("ok", "data", f"none yet in {database.parent}")], Registry.EMPTY
+        if not running:
+            # What reads beside a server, below, does not miss a file that is not there.
+            check_tables(database)
         with secondary(database) as reader:
             counts = {table: _read(reader, table) for table in DECODERS}
             tables = Tables(reader)
@@ -54,11 +57,10 @@ def check(database: Path) -> tuple[list[Finding], Registry]:
     except OSError as error:
         text = f"cannot read {database}: {error.strerror} (RT0002)"
         return [Finding("problem", "data", text, _ACCESS)], Registry.EMPTY
-    except StorageError as error:
-        return [Finding("problem", "data", str(error), _ACCESS)], Registry.EMPTY
     except RestateError as error:
-        code = f" ({error.code})" if error.code else ""
-        return [Finding("problem", "data", f"{error}{code}", _RESTORE)], Registry.EMPTY
+        if error.code is None:
+            return [Finding("problem", "data", str(error), _ACCESS)], Registry.EMPTY
+        return [Finding("problem", "data", f"{error} ({error.code})", _RESTORE)], Registry.EMPTY
     text = f"{counts['inv']} invocations, {counts['journal']} journal entries, {counts['state']} states; all can be read"
     return [Finding("ok", "data", text), *findings], registry
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, Self
 
 from restate.runtime.errors import RestateError
 from restate.runtime.tables.api import DeleteUpTo, Write
@@ -23,7 +23,16 @@ TABLES = (
 
 
 class StorageError(RestateError):
-    """Reading or writing the store failed. After a failed write or flush the process must end: memory is ahead of it."""
+    """Reading or writing the store failed. After a failed write or flush the process must end: memory is ahead of it.
+
+    It has the code of damage where RocksDB has found some; else none.
+    """
+
+    @classmethod
+    def of(cls, doing: str, error: Exception) -> Self:
+        """doing: what failed, and where. error: RocksDB's, which tells by its text what is wrong."""
+        text = str(error)
+        return cls(f"{doing}: {text}", code="RT0009" if "Corruption" in text else None)
 
 
 class Store(Protocol):

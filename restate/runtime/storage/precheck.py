@@ -42,7 +42,7 @@ def check_files(database: Path) -> None:
         # RocksDB would begin an empty database on top of these. One that died while it was made has none of them.
         raise _damaged(database, "its file CURRENT is missing")
     if not all(_is_complete(database / name) for name in names if name.endswith(".sst")):
-        _check_tables(database)
+        check_tables(database)
 
 
 def holder(database: Path) -> int | None:
@@ -88,8 +88,12 @@ def _is_complete(path: Path) -> bool:
         return False
 
 
-def _check_tables(database: Path) -> None:
-    """A file without an end is damage, or what a process that was killed had begun and nothing refers to."""
+def check_tables(database: Path) -> None:
+    """Whether all files of rows that the database refers to are there and whole; for one that nobody has open.
+
+    A file without an end is damage, or what a process that was killed had begun and nothing refers to. Raises
+    StorageDamaged.
+    """
     with tempfile.TemporaryDirectory(prefix="restate-precheck-") as home:
         # Opened for reading it still writes, beside the files, its own log and a file of the library's.
         for path in database.iterdir():

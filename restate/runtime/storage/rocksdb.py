@@ -229,7 +229,7 @@ class RocksStore:
             raise StorageError(
                 f"{doing}: expected one of the tables {', '.join(TABLES)}, got {error}"
             ) from error
-        raise StorageError(f"{doing} in '{self._path}': {error}") from error
+        raise StorageError.of(f"{doing} in '{self._path}'", error) from error
 
 
 class _Scan:
@@ -259,7 +259,7 @@ class _Scan:
         try:
             rows.status()
         except Exception as error:
-            raise StorageError(f"scanning table '{self._table}': {error}") from error
+            raise StorageError.of(f"scanning table '{self._table}'", error) from error
         raise StopIteration
 
     def stop(self) -> None:

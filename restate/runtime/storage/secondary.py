@@ -155,7 +155,7 @@ class Secondary:
             )
 
     def _failed(self, table: str, error: Exception) -> StorageError:
-        return StorageError(f"reading table '{table}' in '{self._path}': {error}")
+        return StorageError.of(f"reading table '{table}' in '{self._path}'", error)
 
 
 @contextmanager
