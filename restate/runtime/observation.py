@@ -6,6 +6,7 @@ Everything here may be called in another thread than that of the loop: what is r
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from restate.runtime import __version__
@@ -75,8 +76,8 @@ def observe_storage(metrics: Metrics, store: Store, path: Path) -> None:
     storage.write_stopped.of(lambda: store.figure("rocksdb.is-write-stopped", TABLES[0]))
     storage.delayed_write_rate.of(lambda: store.figure("rocksdb.actual-delayed-write-rate", TABLES[0]))
     storage.background_errors.of(lambda: store.figure("rocksdb.background-errors", TABLES[0]))
-    storage.log_bytes.of(lambda: _log_bytes(path))
-    storage.disk_free_bytes.of(lambda: _free_bytes(path))
+    storage.log_bytes.read = _of_disk(lambda: _log_bytes(path))
+    storage.disk_free_bytes.read = _of_disk(lambda: _free_bytes(path))
 
 
 def observe_engine(
@@ -105,9 +106,24 @@ def observe_engine(
     process.queries_waiting.of(queries.waiting)
 
 
+def _of_disk(read: Callable[[], int]) -> Callable[[], Samples]:
+    """Nothing while it cannot be read, as when no descriptor is left: all other metrics are wanted just then."""
+
+    def samples() -> Samples:
+        with suppress(OSError):
+            yield (), read()
+
+    return samples
+
+
 def _log_bytes(path: Path) -> int:
+    size = 0
     with os.scandir(path) as entries:
-        return sum(entry.stat().st_size for entry in entries if entry.name.endswith(".log"))
+        for entry in entries:
+            if entry.name.endswith(".log"):
+                with suppress(FileNotFoundError):  # RocksDB deletes those that it needs no longer
+                    size += entry.stat().st_size
+    return size
 
 
 def _free_bytes(path: Path) -> int:
