@@ -10,11 +10,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from restate.runtime.clock import SystemClock
 from restate.runtime.config import Config, load
 from restate.runtime.errors import ConfigError
+from restate.runtime.net.exchange import ClientLimits
 from restate.runtime.net.limits import Limits
 from restate.runtime.net.origin import Origin
 from restate.runtime.query.postgres_options import PostgresOptions
 from restate.runtime.storage.rocksdb import RocksOptions
 from restate.runtime.wiring import (
+    client_limits,
     client_proxy,
     client_trust,
     identity,
@@ -41,6 +43,7 @@ def test_without_settings_nothing_is_signed_trusted_or_diverted() -> None:
 def test_what_is_not_set_is_what_the_parts_do_by_themselves(tmp_path: Path) -> None:
     config = Config(base_dir=tmp_path)
     assert listener_limits(config) == Limits()
+    assert client_limits(config) == ClientLimits()
     assert rocks_options(config) == RocksOptions()
     settings = pool_settings(config)
     assert settings == attrs.evolve(settings, cancel_grace_s=0.25, longest_sql=1 << 20)

@@ -91,6 +91,10 @@ def client_limits(config: Config) -> ClientLimits:
         stream_window_bytes=net.client_stream_window_bytes,
         connection_window_bytes=net.client_connection_window_bytes,
         header_list_bytes=net.header_size_limit,
+        write_backlog_bytes=net.client_write_backlog_bytes,
+        goodbye_timeout_s=net.client_goodbye_timeout_ms / 1000,
+        resends=net.client_resend_limit,
+        kept_body_bytes=net.client_resend_size_limit,
     )
 
 

@@ -265,10 +265,11 @@ async def test_a_refused_stream_is_sent_again_on_another_connection(stage: Stage
         assert await read_all(exchange) == b"taken"
 
 
-async def test_a_peer_that_refuses_every_time_is_given_up(stage: Stage) -> None:
-    client = await stage.client()
+@pytest.mark.parametrize("limits", [{}, {"resends": 1}])
+async def test_a_peer_that_refuses_every_time_is_given_up(stage: Stage, limits: dict[str, int]) -> None:
+    client = await stage.client(**limits)
     exchange, peer = await opened(stage, client)
-    for _ in range(3):
+    for _ in range(limits.get("resends", 3)):
         await peer.reset(1, ErrorCodes.REFUSED_STREAM)
         peer = await stage.peer()
         await peer.request()
@@ -289,11 +290,14 @@ async def test_an_answered_exchange_is_not_sent_again(stage: Stage) -> None:
     assert stage.network.dialed == 1
 
 
-async def test_a_large_request_is_not_kept_to_be_sent_again(stage: Stage) -> None:
-    client = await stage.client()
+@pytest.mark.parametrize(("size", "limits"), [(300_000, {}), (2, {"kept_body_bytes": 6})])
+async def test_a_large_request_is_not_kept_to_be_sent_again(
+    stage: Stage, size: int, limits: dict[str, int]
+) -> None:
+    client = await stage.client(**limits)
     exchange, peer = await opened(stage, client)
     with trio.move_on_after(0):
-        await exchange.send(bytes(300_000))
+        await exchange.send(bytes(size))
     await peer.reset(1, ErrorCodes.REFUSED_STREAM)
     with pytest.raises(StreamReset) as caught:
         await exchange.response()

@@ -95,6 +95,14 @@ class Net:
     """Body bytes that a deployment may send ahead, of one attempt."""
     client_connection_window_bytes: Size = 16 * MIB
     """Body bytes that a deployment may send ahead, of all attempts of a connection."""
+    client_write_backlog_bytes: Size = 256 * KIB
+    """Bytes of bodies that wait for a slow deployment, of one HTTP/2 connection."""
+    client_goodbye_timeout_ms: Millis = 1_000
+    """For the last frames of an HTTP/2 connection to a deployment, when it ends."""
+    client_resend_limit: Count = 3
+    """How often a request is sent anew over HTTP/2 that a deployment has certainly not begun with."""
+    client_resend_size_limit: Size = 256 * KIB
+    """Request body that is kept until its answer begins, so that it can be sent anew."""
     client_ca_file: Path | None = None
     """Certificates (PEM) of the authorities that https:// deployments are trusted by, instead of the system's."""
     client_proxy: Url | None = None

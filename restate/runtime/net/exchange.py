@@ -14,6 +14,9 @@ class ClientLimits:
     retire_after_streams: a connection opens no more after so many, because Hypercorn drops everything at 1000.
     connections_per_authority: HTTP/2 only; when all are full, further exchanges wait in order.
     h1_idle_connections: HTTP/1.1 connections kept open per origin while nobody uses them.
+    write_backlog_bytes: of bodies that wait for the peer to read, per HTTP/2 connection. goodbye_timeout_s: for the last
+    frames of a connection. resends: how often an HTTP/2 exchange begins anew that the peer has not begun with.
+    kept_body_bytes: a request body up to this size is kept until the head of the answer arrives, to be sent once more.
     """
 
     connect_timeout_s: float = 10
@@ -28,6 +31,10 @@ class ClientLimits:
     connection_window_bytes: int = 16 << 20
     header_list_bytes: int = 64 << 10
     h1_idle_connections: int = 64
+    write_backlog_bytes: int = 256 << 10
+    goodbye_timeout_s: float = 1
+    resends: int = 3
+    kept_body_bytes: int = 256 << 10
 
 
 class ClientError(Exception):

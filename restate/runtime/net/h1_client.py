@@ -23,8 +23,6 @@ from restate.runtime.net.origin import Origin
 
 READ_SIZE = 64 << 10
 SEND_PIECE = 64 << 10
-# A request up to this size is kept until its answer begins, so that it can be sent once more.
-MAX_KEPT_BYTES = 256 << 10
 
 
 class H1Connection:
@@ -34,7 +32,7 @@ class H1Connection:
         self.stream = stream
         self.used = False
         self.idle_since = 0.0
-        self._limits = limits
+        self.limits = limits
         self._parser = httptools.HttpResponseParser(self)
         self.reset()
 
@@ -68,7 +66,7 @@ class H1Connection:
 
     def stale(self, now: float) -> bool:
         """Whether an unused connection is too old, or has something to read, which can only be its end."""
-        if now - self.idle_since >= self._limits.idle_timeout_s:
+        if now - self.idle_since >= self.limits.idle_timeout_s:
             return True
         stream = self.stream
         if isinstance(stream, trio.SSLStream):
@@ -97,8 +95,8 @@ class H1Connection:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._header_bytes += len(name) + len(value)
-        if self._header_bytes > self._limits.header_list_bytes:
-            raise ProtocolFailure(f"the answer's headers are over {self._limits.header_list_bytes} bytes")
+        if self._header_bytes > self.limits.header_list_bytes:
+            raise ProtocolFailure(f"the answer's headers are over {self.limits.header_list_bytes} bytes")
         if not self.extra:
             self._headers.append((name.lower(), value))
 
@@ -185,7 +183,7 @@ class H1Exchange(Exchange):
             raise self._failure
         if self._kept is not None:
             self._kept.append(data)
-            if sum(map(len, self._kept)) > MAX_KEPT_BYTES:
+            if sum(map(len, self._kept)) > self._connection.limits.kept_body_bytes:
                 self._kept = None
         if not self._send_broken:
             await self._send(data)

@@ -25,9 +25,6 @@ from restate.runtime.net.h2_exchange import H2Exchange, error_name
 from restate.runtime.net.h2_machine import H2Machine
 
 READ_SIZE = 64 << 10
-# So many bytes may wait for the writer; the rest stays with the exchanges, which makes their senders wait.
-MAX_BACKLOG_BYTES = 256 << 10
-FLUSH_TIMEOUT_S = 1.0
 LARGEST_FIRST_FRAME = 16384
 
 
@@ -126,7 +123,9 @@ class H2Connection:
     def _push_data(self, exchange: H2Exchange) -> None:
         h2, pending, stream_id = self._h2, exchange.pending, exchange.stream_id
         while pending:
-            room = min(h2.local_flow_control_window(stream_id), MAX_BACKLOG_BYTES - self._backlog)
+            # What may not wait for the writer stays with the exchanges, which makes their senders wait.
+            free = self._limits.write_backlog_bytes - self._backlog
+            room = min(h2.local_flow_control_window(stream_id), free)
             if room <= 0:
                 return
             chunk = pending[0]
@@ -197,7 +196,7 @@ class H2Connection:
         if self.failure is not None:
             return
         self.failure = error
-        self._scope.deadline = trio.current_time() + FLUSH_TIMEOUT_S
+        self._scope.deadline = trio.current_time() + self._limits.goodbye_timeout_s
         lost = list(self.exchanges.values())
         self.exchanges.clear()
         self._blocked.clear()
@@ -289,7 +288,7 @@ class H2Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             # The reader may still find answers, then it finds the end.
             self._retired = self._write_broken = True
-            self._scope.deadline = trio.current_time() + FLUSH_TIMEOUT_S
+            self._scope.deadline = trio.current_time() + self._limits.goodbye_timeout_s
             if self.failure is not None:
                 self._scope.cancel()
 

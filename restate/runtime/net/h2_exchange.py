@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from restate.runtime.net.h2_client import H2Connection
     from restate.runtime.net.pool import Pool
 
-MAX_RESTARTS = 3
-# A request body up to this size is kept until the head of the answer arrives, so that it can be sent once more.
-MAX_KEPT_BYTES = 256 << 10
-
 
 class H2Exchange(Exchange):
     """See `Exchange`. Made by `Client.open`."""
@@ -234,7 +230,7 @@ class H2Exchange(Exchange):
             return False
         if isinstance(error, ConnectFailed | ProtocolFailure):
             return False
-        return self._kept is not None and self._restarts < MAX_RESTARTS
+        return self._kept is not None and self._restarts < self._pool.limits.resends
 
     def _restart(self) -> None:
         assert self._kept is not None
@@ -249,7 +245,7 @@ class H2Exchange(Exchange):
 
     def _keep(self, size: int) -> None:
         self._kept_bytes += size
-        if self._kept_bytes > MAX_KEPT_BYTES:
+        if self._kept_bytes > self._pool.limits.kept_body_bytes:
             self._kept = None
 
     def _acknowledge(self) -> None:

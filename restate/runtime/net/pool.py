@@ -25,7 +25,7 @@ class Pool:
     def __init__(
         self, limits: ClientLimits, dial: Callable[[], Awaitable[trio.abc.Stream]], nursery: trio.Nursery
     ) -> None:
-        self._limits = limits
+        self.limits = limits
         self._dial = dial
         self._nursery = nursery
         self._connections: list[H2Connection] = []
@@ -84,8 +84,8 @@ class Pool:
             coming += connection.coming
         coming += self._dialing
         while (
-            len(self._waiting) > coming * self._limits.streams_per_connection
-            and usable + coming < self._limits.connections_per_authority
+            len(self._waiting) > coming * self.limits.streams_per_connection
+            and usable + coming < self.limits.connections_per_authority
         ):
             self._dialing += 1
             coming += 1
@@ -97,7 +97,7 @@ class Pool:
                 stream = await self._dial()
             finally:
                 self._dialing -= 1
-            connection = H2Connection(stream, self._limits, self._assign)
+            connection = H2Connection(stream, self.limits, self._assign)
         except ClientError as error:
             self._on_connect_failed(error)
             return
