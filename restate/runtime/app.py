@@ -162,7 +162,7 @@ class _Server:
         self._security = Security.of(config)
         self._tracer, self._send_spans = tracer(config)
         self._postgres = postgres_options(config, self._security.tls.get("postgres"))
-        self._metrics = Metrics()
+        self._metrics = Metrics(config.observability.metrics.label_set_limit)
         self._connections: dict[str, Callable[[], int]] = {}
         self._partition = Partition(queue_limit=config.engine.queue_limit)
         self._stopping = trio.Event()

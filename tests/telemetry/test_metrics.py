@@ -92,6 +92,16 @@ def test_label_sets_are_bounded() -> None:
     assert sum(sum(buckets.counts) for buckets in histograms.values.values()) == 1000
 
 
+def test_how_many_label_sets_there_may_be_is_a_setting() -> None:
+    metrics = Metrics(label_set_limit=50)
+    for number in range(60):
+        metrics.invoker.retries.add(str(number))
+        metrics.ingress.seconds.observe(1, str(number), "", "")
+    assert len(metrics.invoker.retries.values) == 51
+    assert len(metrics.ingress.seconds.values) == 50 // len(metrics.ingress.seconds.bounds) + 1
+    assert metrics.label_set_limit == 50
+
+
 def test_label_values_may_be_any_text() -> None:
     metrics = Metrics()
     strange = 'a"b\\c\nd{}=,é'

@@ -144,10 +144,19 @@ class Tracing:
 
 
 @attrs.frozen
+class Measuring:
+    """What Prometheus is told."""
+
+    label_set_limit: Count = 1_000
+    """Combinations of label values of one metric, such as services and handlers; further ones are counted as `other`."""
+
+
+@attrs.frozen
 class Observability:
     """What operators see."""
 
     log: Log = Log()
+    metrics: Measuring = Measuring()
     tracing: Tracing = Tracing()
 
 

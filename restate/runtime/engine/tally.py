@@ -4,15 +4,15 @@ import attrs
 
 from restate.runtime.model.result import Failure, Outcome
 
-MOST = 1000
 OTHER = "other"
-"""In place of the service once MOST services have been counted: handlers may call any name."""
+"""In place of the service once `most` pairs have been counted: handlers may call any name."""
 
 
 @attrs.define
 class Tally:
-    """ended: {(service, outcome): invocations}; outcomes are succeeded, failed, cancelled, killed."""
+    """ended: {(service, outcome): invocations}; outcomes are succeeded, failed, cancelled, killed. most: such pairs."""
 
+    most: int = 1000
     ended: dict[tuple[str, str], int] = attrs.field(factory=dict)
 
     def end(self, service: str, outcome: Outcome) -> None:
@@ -20,7 +20,7 @@ class Tally:
         if key in self.ended:
             self.ended[key] += 1
             return
-        if len(self.ended) >= MOST:
+        if len(self.ended) >= self.most:
             key = (OTHER, key[1])
         self.ended[key] = self.ended.get(key, 0) + 1
 

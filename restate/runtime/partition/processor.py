@@ -38,6 +38,7 @@ class Processor:
         self._machine = Machine()
         self._applied = metrics.partition.applied
         self._batch_sizes = metrics.storage.batch_records
+        self._machine.tally.most = metrics.label_set_limit
         metrics.partition.ended.read = self._machine.tally.numbers
         self._batch_records = batch_records
         self._batch_bytes = batch_bytes

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from restate.runtime.telemetry.metrics_kinds import (
     FAST_S,
+    MOST_LABEL_SETS,
     SIZES,
     WAITS_S,
     Counter,
@@ -223,17 +224,22 @@ class ProcessMetrics:
 
 
 class Metrics:
-    """One set for one server."""
+    """One set for one server. label_set_limit: combinations of label values, per metric."""
 
-    def __init__(self) -> None:
+    def __init__(self, label_set_limit: int = MOST_LABEL_SETS) -> None:
+        self.label_set_limit = label_set_limit
         self.ingress = IngressMetrics()
         self.invoker = InvokerMetrics()
         self.partition = PartitionMetrics()
         self.storage = StorageMetrics()
         self.process = ProcessMetrics()
+        self._groups = (self.ingress, self.invoker, self.partition, self.storage, self.process)
+        for metric in self:
+            if isinstance(metric, Counters | Histograms):
+                metric.most = label_set_limit
 
     def __iter__(self) -> Iterator[Metric]:
-        for group in vars(self).values():
+        for group in self._groups:
             yield from vars(group).values()
 
     def size(self) -> int:

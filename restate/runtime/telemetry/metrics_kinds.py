@@ -43,12 +43,13 @@ class Counter(Metric):
 
 
 class Counters(Metric):
-    """As a counter, one for each combination of label values."""
+    """As a counter, one for each combination of label values. most: combinations; further ones are counted as one."""
 
-    __slots__ = ("values",)
+    __slots__ = ("most", "values")
 
     def __init__(self, name: str, text: str, labels: Labels) -> None:
         super().__init__(name, text, labels)
+        self.most = MOST_LABEL_SETS
         self.values: dict[Labels, float] = {}
 
     def add(self, *labels: str) -> None:
@@ -57,7 +58,7 @@ class Counters(Metric):
         if labels in values:
             values[labels] += 1
             return
-        if len(values) >= MOST_LABEL_SETS:
+        if len(values) >= self.most:
             labels = (OTHER,) * len(labels)
         values[labels] = values.get(labels, 0) + 1
 
@@ -110,13 +111,14 @@ class Histogram(Metric):
 
 
 class Histograms(Metric):
-    """As a histogram, one for each combination of label values."""
+    """As a histogram, one for each combination of label values. most: as of `Counters`, divided by the bounds."""
 
-    __slots__ = ("bounds", "values")
+    __slots__ = ("bounds", "most", "values")
 
     def __init__(self, name: str, text: str, labels: Labels, bounds: tuple[float, ...]) -> None:
         super().__init__(name, text, labels)
         self.bounds = bounds
+        self.most = MOST_LABEL_SETS
         self.values: dict[Labels, Buckets] = {}
 
     def observe(self, value: float, *labels: str) -> None:
@@ -131,6 +133,6 @@ class Histograms(Metric):
 
     def _new(self, labels: Labels) -> Buckets:
         # Each label set is as many lines as there are bounds.
-        if len(self.values) >= MOST_LABEL_SETS // len(self.bounds):
+        if len(self.values) >= self.most // len(self.bounds):
             labels = (OTHER,) * len(labels)
         return self.values.setdefault(labels, Buckets(self.bounds))
