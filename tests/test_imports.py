@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admin": {"schema", "pb", "discovery.handle", "discovery.serdes", "net", "partition.handle", "engine.actions", "engine.records", "query.pool", "query.errors", "telemetry", "config"},
     "node": {"rpc", "net", "pb", "grpc_server", "schema", "partition.handle", "telemetry", "config"},
     "maintenance": {"discovery.handle", "net", "schema", "storage", "tables", "telemetry", "config"},
-    "cli": {"config"},
+    "cli": {"config", "query.arrow_values"},
 }  # fmt: skip
 """{package: what it may import beyond EVERYBODY_MAY and itself}. `tables.api` is that module alone."""
 
@@ -63,7 +63,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "opentelemetry": ("telemetry",),
     "rich": ("cli",),
     "datafusion": ("query.worker",),
-    "pyarrow": ("query.worker",),
+    "pyarrow": ("query.worker", "query.arrow_values", "cli.arrow_rows"),
     "asyncio": (),
     "trio_asyncio": (),
     "httpx": (),

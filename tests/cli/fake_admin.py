@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import pyarrow as pa
 from click.testing import CliRunner
 
 from restate.runtime.cli.root import restate
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from click.testing import Result
+
+ARROW = "application/vnd.apache.arrow.stream"
 
 Answer = tuple[int, Any]
 """Status and body: JSON, or bytes as they are; None for no body."""
@@ -31,13 +34,17 @@ class Asked:
 
 @attrs.define(slots=False)
 class FakeAdmin:
-    """Listens while it is entered. answers: {"GET /health": (200, None)}; queries: {piece of SQL: rows}."""
+    """Listens while it is entered. answers: {"GET /health": (200, None)}; queries: {piece of SQL: rows}, which are told in
+    the form that is asked for.
+    """
 
     answers: dict[str, Answer] = attrs.field(factory=dict)
-    queries: dict[str, list[dict[str, Any]]] = attrs.field(factory=dict)
+    queries: dict[str, list[dict[str, Any]] | pa.Table] = attrs.field(factory=dict)
     asked: list[Asked] = attrs.field(factory=list)
     hang_up_after: int | None = None
     """Close a connection, without saying so, after so many answers."""
+    cut_after: int | None = None
+    """Send only so many bytes of each body, and hang up."""
     _server: ThreadingHTTPServer | None = None
 
     @property
@@ -65,10 +72,8 @@ class FakeAdmin:
 
     def answer(self, method: str, path: str, body: Any) -> Answer:
         if path == "/query" and "POST /query" not in self.answers:
-            for piece, rows in self.queries.items():
-                if piece in body["query"]:
-                    return 200, {"rows": rows}
-            return 200, {"rows": []}
+            rows = next((rows for piece, rows in self.queries.items() if piece in body["query"]), [])
+            return 200, {"rows": rows}
         missing = (404, {"message": f"{path} does not exist", "restate_code": None})
         return self.answers.get(f"{method} {path}", missing)
 
@@ -86,6 +91,17 @@ class FakeAdmin:
         assert self._server is not None
         self._server.shutdown()
         self._server.server_close()
+
+
+def _stream(rows: list[dict[str, Any]] | pa.Table) -> bytes:
+    """rows: those of a list have the columns that any of them has."""
+    if isinstance(rows, list):
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        rows = pa.table({name: [row.get(name) for row in rows] for name in names})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return bytes(sink.getvalue())
 
 
 def _handler(fake: FakeAdmin) -> type[BaseHTTPRequestHandler]:
@@ -106,6 +122,8 @@ def _handler(fake: FakeAdmin) -> type[BaseHTTPRequestHandler]:
             body = json.loads(content) if content else None
             fake.asked.append(Asked(self.command, self.path, body, dict(self.headers)))
             status, answer = fake.answer(self.command, self.path, body)
+            if self.headers.get("accept") == ARROW and status == 200 and isinstance(answer, dict):
+                answer = _stream(answer["rows"])
             if isinstance(answer, bytes):
                 data = answer
             else:
@@ -113,7 +131,9 @@ def _handler(fake: FakeAdmin) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             self.send_header("content-length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(data[: fake.cut_after])
+            if fake.cut_after is not None:
+                self.close_connection = True
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _answer
 

@@ -156,12 +156,12 @@ def test_letters_that_a_terminal_lacks_and_bytes_that_are_none_are_escaped(admin
     admin.queries["AS n"] = [{"n": "\u0416 \ud800"}]
     variables = {**os.environ, "RESTATE_ADMIN_URL": admin.url, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
-        [sys.executable, "-m", "restate.runtime.cli", "-q", "sql", b"SELECT '\xff' AS n"],
+        [sys.executable, "-m", "restate.runtime.cli", "-q", "sql", "--jsonl", b"SELECT '\xff' AS n"],
         env=variables,
         capture_output=True,
         check=True,
     )
-    assert done.stdout == b"N\n\\u0416 \\ud800\n"
+    assert done.stdout == b'{"n": "\\u0416 \\ud800"}\n'
     assert admin.asked[0].body == {"query": "SELECT '\udcff' AS n"}
 
 

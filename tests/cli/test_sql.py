@@ -3,23 +3,62 @@
 import json
 import re
 import time
+from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 
 from tests.cli.fake_admin import FakeAdmin
 
-ROWS = [{"a": 1, "b": "x"}, {"a": 2, "c": [1, {"d": None}], "e": True}]
+KINDS = [("a", pa.int64()), ("b", pa.utf8()), ("c", pa.list_(pa.int64())), ("e", pa.bool_())]
+ROWS = [{"a": 1, "b": "x"}, {"a": 2, "c": [1, None], "e": True}]
 
 
 def test_rows_are_a_table_of_all_their_columns(admin: FakeAdmin) -> None:
-    admin.queries["select"] = ROWS
+    nothing = pa.nulls(2, pa.timestamp("ms", "+00:00"))
+    table = pa.Table.from_pylist(ROWS, pa.schema(KINDS))
+    admin.queries["select"] = table.append_column("never", nothing)
     done = admin.run("sql", "select 1")
     assert done.stdout.splitlines() == [
-        "A  B  C                 E",
-        "1  x  -                 -",
-        '2  -  [1, {"d": null}]  true',
+        "A  B  C          E     NEVER",
+        "1  x  -          -     -",
+        "2  -  [1, null]  true  -",
     ]
     assert done.stderr.startswith("2 rows in ")
+
+
+def test_cells_look_as_they_do_in_json(admin: FakeAdmin) -> None:
+    admin.queries["select"] = pa.table(
+        {
+            "at": pa.array([1_795_000_000_870], pa.timestamp("ms", "+00:00")),
+            "now": pa.array([1_001], pa.timestamp("ns")),
+            "kept": pa.array([86_400_000], pa.duration("ms")),
+            "raw": [b"\x01\xff"],
+            "price": [Decimal("1.50")],
+            "object": [{"a": "é", "b": None, "c": Decimal(2)}],
+        }
+    )
+    done = admin.run("sql", "select 1")
+    assert done.stdout.splitlines() == [
+        "AT                        NOW                            KEPT      RAW   PRICE  OBJECT",
+        '2026-11-18T11:06:40.870Z  1970-01-01T00:00:00.000001001  PT86400S  01ff  1.50   {"a": "é", "c": "2"}',
+    ]
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>", b"\xff\xff\xff\xff\x10\x00\x00\x00"])
+def test_what_is_no_arrow_stream_is_told(admin: FakeAdmin, answer: bytes) -> None:
+    admin.answers["POST /query"] = (200, answer)
+    done = admin.run("sql", "select 1")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"Error: POST /query at {admin.url} gave no Arrow stream (")
+
+
+def test_an_answer_that_breaks_off_is_told(admin: FakeAdmin) -> None:
+    admin.answers["POST /query"] = (200, b"x" * 10)
+    admin.cut_after = 4
+    done = admin.run("sql", "select 1")
+    assert done.exit_code == 1
+    assert "broke off after 4 bytes" in done.stderr
 
 
 def test_scripts_get_json_and_nothing_else(admin: FakeAdmin) -> None:

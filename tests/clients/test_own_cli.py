@@ -81,6 +81,16 @@ def test_it_ends_as_the_official_command_line_does(recorded: dict[str, Observati
     assert all(recorded[step]["status"] != official[step]["status"] for step in STATUSES)
 
 
+def test_tables_of_rows_have_the_columns_that_the_official_command_line_shows(
+    recorded: dict[str, Observation],
+) -> None:
+    official = load(_FOLDER / "official.json")
+    shown = {step: seen["lines"][0] for step, seen in recorded.items() if step.startswith("sql SELECT")}
+    headers = {step: line for step, line in shown.items() if not line.startswith("!")}
+    assert headers == {step: official[step]["lines"][0].strip() for step in headers}
+    assert "A  B  C  D  E" in headers.values(), "a column that is NULL in every row"
+
+
 def test_every_difference_has_its_steps_and_reason(recorded: dict[str, Observation]) -> None:
     assert all(difference.reason for difference in OWN_DIFFERENCES)
     assert missing(recorded, OWN_DIFFERENCES) == []

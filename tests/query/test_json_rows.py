@@ -8,7 +8,8 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from restate.runtime.query.worker.json_rows import CLOSING, OPENING, JsonRows, duration_text, interval_text
+from restate.runtime.query.arrow_values import duration_text, interval_text, values
+from restate.runtime.query.worker.json_rows import CLOSING, OPENING, JsonRows
 
 MS_ZONED = pa.timestamp("ms", "+00:00")
 NS = pa.timestamp("ns")
@@ -44,6 +45,19 @@ MOMENT_MS = 1_795_402_361_250
         (pa.list_(pa.uint32()), [1, 2], b"[1,2]"),
         (pa.list_(pa.binary()), [b"\x01"], b'["01"]'),
         (pa.struct([("a", pa.int32()), ("b", pa.utf8())]), {"a": 1, "b": None}, b'{"a":1}'),
+        (pa.list_(NS), [1, None], b'["1970-01-01T00:00:00.000000001",null]'),
+        (pa.list_(pa.list_(pa.int8())), [[1], None, []], b"[[1],null,[]]"),
+        (pa.list_(pa.int8(), 2), [1, 2], b"[1,2]"),
+        (
+            pa.struct([("a", pa.struct([("b", pa.duration("ms"))]))]),
+            {"a": {"b": 1}},
+            b'{"a":{"b":"PT0.001S"}}',
+        ),
+        (pa.map_(pa.int8(), NS), [(1, 1), (2, None)], b'{"1":"1970-01-01T00:00:00.000000001","2":null}'),
+        (pa.date32(), 6_000_000, b'"18397-06-11"'),
+        (pa.time64("ns"), 1_001, b'"00:00:00.000001001"'),
+        (pa.time64("us"), 45_296_000_000, b'"12:34:56"'),
+        (pa.dictionary(pa.int8(), pa.utf8()), "x", b'"x"'),
         (pa.month_day_nano_interval(), (0, 0, 3_600_000_000_000), b'"1 hours"'),
     ],
     ids=str,
@@ -53,6 +67,23 @@ def test_values_have_their_form(kind: pa.DataType, value: Any, expected: bytes, 
     batch = pa.RecordBatch.from_arrays([pa.array([value] * copies, kind)], names=["x"])
     rows = JsonRows(batch.schema)
     assert rows.encode(batch) == b",".join([b'{"x":' + expected + b"}"] * copies)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.list_(NS), pa.list_(pa.int8(), 2), pa.map_(pa.utf8(), pa.int8()), pa.struct([("a", NS)])],
+    ids=str,
+)
+def test_null_in_place_of_what_is_nested_shifts_nothing(kind: pa.DataType) -> None:
+    filled: Any = [[1, 2], [3, 4]]
+    if pa.types.is_map(kind):
+        filled = [[("a", 1)], [("a", 2)]]
+    elif pa.types.is_struct(kind):
+        filled = [{"a": 1}, {"a": 2}]
+    column = pa.array([filled[0], None, filled[1]], kind)
+    first, second = (values(pa.array([each], kind)) for each in filled)
+    assert values(column) == [*first, None, *second]
+    assert values(column.slice(1)) == [None, *second]
 
 
 def test_null_has_no_key() -> None:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from restate.runtime.cli.problems import CommandError, RefusedError, UnreachableError
 
+_ARROW = "application/vnd.apache.arrow.stream"
 _AS_GIVEN = "surrogateescape"
 """Bytes of the command line that are no UTF-8 reach the server as they are; it says what is wrong with them."""
 
@@ -62,10 +63,13 @@ class Admin:
         """
         given = {name: value for name, value in query.items() if value is not None}
         target = urlsplit(self.url).path + path + (f"?{urlencode(given, errors=_AS_GIVEN)}" if given else "")
-        status, content = self._exchange(method, target, body)
-        if status >= 300:
-            raise _refusal(status, content)
+        content = self._answer(method, target, body, self._headers)
         return _json(content, self.url) if content else None
+
+    def query_stream(self, sql: str) -> bytes:
+        """The whole Arrow stream of a SQL query."""
+        headers = {**self._headers, "accept": _ARROW}
+        return self._answer("POST", urlsplit(self.url).path + "/query", {"query": sql}, headers)
 
     def query(self, sql: str) -> list[Json]:
         """The rows of a SQL query; NULLs are absent from a row."""
@@ -81,9 +85,18 @@ class Admin:
             self._connection.close()
             self._connection = None
 
-    def _exchange(self, method: str, target: str, body: object) -> tuple[int, bytes]:
+    def _answer(self, method: str, target: str, body: object, headers: Mapping[str, str]) -> bytes:
+        status, content = self._exchange(method, target, body, headers)
+        if status >= 300:
+            raise _refusal(status, content)
+        return content
+
+    def _exchange(
+        self, method: str, target: str, body: object, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
         content = None if body is None else json.dumps(body).encode()
-        headers = self._headers if content is None else {**self._headers, "content-type": "application/json"}
+        if content is not None:
+            headers = {**headers, "content-type": "application/json"}
         kept = self._connection is not None
         try:
             return self._send(method, target, content, headers)
@@ -135,6 +148,11 @@ class Admin:
         return connection
 
     def _unreachable(self, error: Exception) -> UnreachableError:
+        if isinstance(error, http.client.IncompleteRead):
+            return UnreachableError(
+                f"the answer of the server at {self.url} broke off after {len(error.partial)} bytes of it"
+                "; the server's log tells why"
+            )
         if isinstance(error, TimeoutError):
             reason = "no answer in time (see --connect-timeout and --request-timeout)"
         else:
