@@ -3,7 +3,8 @@
     .venv/bin/python scripts/bench.py observation [--rounds N] [--seconds S]
 
 Three servers under the same load, in turns, so that a slower minute of the machine hits all of them. The first one counts
-nothing and logs nothing; a program of ours switches that off, because no setting does. Needs wrk.
+nothing and logs nothing; a program of ours switches that off, because no setting does. In a last round the second one is
+asked for its metrics all the time. Needs wrk.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import statistics
 import sys
 import tempfile
 import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
+import httpx
 from bench_load import WORKLOADS, put_load
 
 from tests.support.caller import Caller
@@ -25,10 +29,11 @@ from tests.support.programs import Sdk, ServiceProgram
 from tests.support.server import OurServer, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _CLIENTS = 64
 _SHARE = "0.01"
+_PAUSE_S = 0.2
 
 _UNWATCHED = """
 import sys
@@ -85,13 +90,18 @@ def main(arguments: list[str]) -> None:
         ),
     )
     with tempfile.TemporaryDirectory() as folder:
-        print(_table(ways, _measure(ways, Path(folder), options.rounds, options.seconds)))
+        found, times_ms = _measure(ways, Path(folder), options.rounds, options.seconds)
+        print(_table(ways, found))
+        print(
+            f"\n`/metrics` under this load: median {statistics.median(times_ms):.1f} ms, slowest {max(times_ms):.1f} ms,"
+            f" of {len(times_ms)}"
+        )
 
 
 def _measure(
     ways: tuple[Way, ...], folder: Path, rounds: int, seconds: float
-) -> dict[str, list[tuple[float, float]]]:
-    """{title: [(requests per second, CPU in ms per request) of each round]}."""
+) -> tuple[dict[str, list[tuple[float, float]]], list[float]]:
+    """{title: [(requests per second, CPU in ms per request) of each round]}; ms of each answer with metrics."""
     found: dict[str, list[tuple[float, float]]] = {way.title: [] for way in ways}
     program = ServiceProgram(Sdk.TYPESCRIPT, folder / "bed")
     servers = []
@@ -116,11 +126,42 @@ def _measure(
                 if number:  # the first round warms up
                     found[way.title].append((load.per_second, load.server_cpu_ms))
                     print(f"{way.title}: {load.per_second:.0f}/s, {load.server_cpu_ms:.3f} ms", flush=True)
+        with _scraping(f"http://127.0.0.1:{servers[1].ports['node_ctrl']}/metrics") as times_ms:
+            put_load(
+                servers[1].ingress,
+                WORKLOADS[0],
+                clients=_CLIENTS,
+                seconds=seconds,
+                server=servers[1].process,
+                service=program.process,
+            )
     finally:
         for server in servers:
             server.stop()
         program.stop()
-    return found
+    return found, times_ms
+
+
+@contextmanager
+def _scraping(url: str) -> Iterator[list[float]]:
+    """Meanwhile ask for this page, again and again, over a connection that stays; the times of the answers in ms."""
+    times_ms: list[float] = []
+    ended = threading.Event()
+
+    def scrape() -> None:
+        with httpx.Client(trust_env=False) as client:
+            while not ended.wait(_PAUSE_S):
+                began = time.perf_counter()
+                client.get(url).raise_for_status()
+                times_ms.append((time.perf_counter() - began) * 1000)
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    try:
+        yield times_ms
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _table(ways: tuple[Way, ...], found: Mapping[str, list[tuple[float, float]]]) -> str:
