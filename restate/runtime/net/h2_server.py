@@ -1,6 +1,6 @@
 """The server side of one h2 connection.
 
-One task reads, one writes, each request is a task. Only the writer sends: the others change the state machine and
+One task reads, one writes, each open request has a task. Only the writer sends: the others change the state machine and
 wake it. So a cancelled request never cuts a frame, and the frames of many streams leave in one system call. The
 reader never waits for a handler: the window of a stream bounds what lies unread.
 """
@@ -16,6 +16,7 @@ from restate.runtime.net.budget import Budget
 from restate.runtime.net.h2_headers import MalformedHead, answer_head, check_trailers, parse_head
 from restate.runtime.net.h2_server_machine import ServerMachine
 from restate.runtime.net.h2_stream import H2Request, H2Response, H2Stream
+from restate.runtime.net.h2_tasks import StreamTasks
 from restate.runtime.net.http import ConnectionClosed, Handler, Headers, Peer, only_closed
 from restate.runtime.net.limits import Limits
 from restate.runtime.net.transport import Transport
@@ -49,6 +50,7 @@ class H2Connection:
         self._highest = 0  # stream seen
         self._accepted = _LAST_POSSIBLE_STREAM  # newer streams are refused
         self._nursery: trio.Nursery
+        self._tasks: StreamTasks
 
         self._wake = trio.Event()  # there is something to send
         self._written = trio.Event()  # the writer has nothing left
@@ -75,6 +77,7 @@ class H2Connection:
         """Serve the connection, whose first bytes were read already. The caller closes the transport."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            self._tasks = StreamTasks(nursery, self._run_request)
             nursery.start_soon(self._write)
             nursery.start_soon(self._drain)
             await self._read(first)
@@ -85,6 +88,7 @@ class H2Connection:
         """Called every now and then: ping a silent client, end a dead or idle connection."""
         limits = self._limits
         if not self._streams:
+            self._tasks.dismiss()
             if now - self._idle_since > limits.h2_idle_timeout:
                 self.begin_drain()
         elif self._pinged is not None:
@@ -141,9 +145,8 @@ class H2Connection:
 
     async def _run_request(self, stream: H2Stream) -> None:
         try:
-            with stream.scope:
-                if not stream.lost:  # else it was reset before it could begin
-                    await self._answer(stream)
+            if not stream.lost:  # else it was reset before it could begin
+                await self._answer(stream)
         except ConnectionClosed:
             pass
         finally:
@@ -247,7 +250,7 @@ class H2Connection:
         )
         stream.response = H2Response(stream)
         self._streams[stream_id] = stream
-        self._nursery.start_soon(self._run_request, stream)
+        self._tasks.begin(stream)
 
     def _refuse(self, stream_id: int, status: int, reason: str) -> None:
         """Answer without a handler, and without regard to the window: so the reason is a header."""

@@ -35,7 +35,7 @@ class H2Stream:
     def __init__(self, connection: "H2Connection", stream_id: int) -> None:
         self.connection = connection
         self.id = stream_id
-        self.scope = trio.CancelScope()  # around the handler
+        self.scope: trio.CancelScope  # around the handler
         self.lost = False  # reset by the client, or its connection is gone
         self.request: H2Request
         self.response: H2Response
