@@ -51,12 +51,24 @@ def test_a_switch_takes_two_words(tmp_path: Path, name: str) -> None:
         ("worker.invoker.connect-timeout", "net.client_connect_timeout", "3s"),
         ("http-keep-alive-options.interval", "net.client_ping_interval", "3s"),
         ("http-keep-alive-options.timeout", "net.client_ping_timeout", "3s"),
+        ("worker.invoker.http2-keep-alive-interval", "net.client_ping_interval", "3s"),
+        ("worker.invoker.http2-keep-alive-timeout", "net.client_ping_timeout", "3s"),
+        ("worker.invoker.http2-idle-connection-timeout", "net.client_idle_timeout", "3s"),
+        ("worker.invoker.http2-streams-per-connection-limit", "net.client_stream_limit", "3000"),
+        ("worker.invoker.http2-initial-stream-window-size", "net.client_stream_window_bytes", "3.0 kB"),
+        (
+            "worker.invoker.http2-initial-connection-window-size",
+            "net.client_connection_window_bytes",
+            "3000",
+        ),
+        ("default-idempotency-retention", "retention.idempotency", "3s"),
+        ("default-workflow-completion-retention", "retention.workflow", "3s"),
+        ("default-journal-retention", "retention.journal", "3s"),
+        ("max-journal-retention", "retention.max_journal", "3s"),
+        ("worker.max-command-batch-bytes", "engine.batch_bytes", "3.0 kB"),
     ],
 )
-def test_upstream_names_for_connections_to_services_are_taken(
-    tmp_path: Path, alias: str, name: str, text: str
-) -> None:
+def test_upstream_names_are_taken(tmp_path: Path, alias: str, name: str, text: str) -> None:
     config = load({alias: text}, {}, tmp_path)
-    section, _, key = name.partition(".")
-    assert getattr(getattr(config, section), f"{key}_ms") == 3_000
+    assert attrgetter(".".join(SETTINGS[name].attributes))(config) == 3_000
     assert config.sources[name] == f"command line as {alias}"
