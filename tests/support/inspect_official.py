@@ -19,7 +19,7 @@ class OfficialInspector:
     def __init__(self, server: Server) -> None:
         """server: started."""
         self._url = f"{server.admin}/query"
-        self._http = httpx.Client(timeout=15, trust_env=False)
+        self._http = httpx.Client(timeout=60, trust_env=False)
 
     def invocation(self, invocation_id: str) -> Invocation | None:
         found = self._query(f"SELECT {_COLUMNS} FROM sys_invocation WHERE id = '{invocation_id}'")

@@ -135,7 +135,7 @@ class Load:
             self._check(reply.status == 200, f"accepted {invocation_id} ended with {reply.status}")
         self._settled.set()
         resolver.join()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while self._counted() != self.expected and time.monotonic() < deadline:
             time.sleep(0.1)
         # A doubled increment may still be under way.

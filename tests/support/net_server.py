@@ -20,7 +20,7 @@ from restate.runtime.net.http import Handler, Request, Response
 from restate.runtime.net.limits import Limits
 from restate.runtime.net.listener import Drain, bind, serve
 
-PATIENCE = 5  # seconds of real time that a peer waits before the test fails
+PATIENCE = 30  # seconds of real time that a peer waits before the test fails
 
 
 async def echo(request: Request, response: Response) -> None:

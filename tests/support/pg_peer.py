@@ -172,7 +172,7 @@ class PgClient:
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
-        self.patience = 10.0
+        self.patience = 60.0
         self.process_id = 0
         self.secret = b""
         self._replies = Replies()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import http.client
 import json
 import os
 import socket
@@ -224,7 +225,7 @@ def _answers(url: str) -> Callable[[], bool]:
         try:
             with urllib.request.urlopen(url, timeout=2) as reply:
                 return bool(reply.status == 200)
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError):
             return False
 
     return ask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import pty
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _CURSOR_QUESTION, _CURSOR_ANSWER = b"\x1b[6n", b"\x1b[1;1R"
+_UNFINISHED = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07]*)?$")
 _ESCAPES = re.compile(r"\x07|\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[@-Z\\-_=>])")
 
 
@@ -27,6 +29,9 @@ class Terminal:
         if self._pid == 0:
             os.execvpe(command[0], list(command), dict(environment))
         self._seen = ""
+        # A read may end in the middle of a character, or of an escape sequence.
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._rest = ""
 
     def __enter__(self) -> Terminal:
         return self
@@ -42,7 +47,7 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
 
-    def sees(self, pattern: str, *, timeout_seconds: float = 15) -> str:
+    def sees(self, pattern: str, *, timeout_seconds: float = 60) -> str:
         """Wait until the screen shows this since the last call; the text up to its end. AssertionError if it does not."""
         deadline = time.monotonic() + timeout_seconds
         while (found := re.search(pattern, self._seen, re.DOTALL)) is None:
@@ -61,5 +66,9 @@ class Terminal:
             return False
         if _CURSOR_QUESTION in data:
             os.write(self._fd, _CURSOR_ANSWER)
-        self._seen += _ESCAPES.sub("", data.decode(errors="replace"))
+        text = self._rest + self._decoder.decode(data)
+        unfinished = _UNFINISHED.search(text)
+        end = len(text) if unfinished is None else unfinished.start()
+        self._seen += _ESCAPES.sub("", text[:end])
+        self._rest = text[end:]
         return bool(data)

@@ -83,7 +83,8 @@ class WireProxy:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._listener.close()
+        # Without the shutdown the thread in accept takes one connection more.
+        _close(self._listener)
         self.cut()
 
     def cut(self) -> None:

@@ -66,7 +66,7 @@ class Scene:
         """{name: id or URL}."""
         self.programs: dict[str, ServiceProgram] = {}
         self._folder = folder
-        self._http = httpx.Client(timeout=15, trust_env=False)
+        self._http = httpx.Client(timeout=60, trust_env=False)
 
     def start_program(self, name: str) -> ServiceProgram:
         """Its URL gets known under the name."""

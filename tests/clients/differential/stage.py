@@ -99,7 +99,7 @@ def _stage(kind: str, setting: Setting, folder: Path) -> Iterator[Stage]:
                 caller.register(program.uri)
             inspector = _inspector(kind, server)
             try:
-                with httpx.Client(timeout=15, trust_env=False) as http:
+                with httpx.Client(timeout=60, trust_env=False) as http:
                     yield Stage(server, program, inspector, http)
             finally:
                 inspector.close()
