@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 from restate.runtime.config import load
 from restate.runtime.service_manager import PORT_NAMES
 from tests.support import environments
+from tests.support.server import OurServer, Settings
 
 pytestmark = pytest.mark.clients
 
@@ -74,3 +77,21 @@ def test_the_socket_has_a_name_that_the_server_knows() -> None:
         line.partition("=")[2] for line in text.splitlines() if line.startswith("FileDescriptorName=")
     )
     assert name in PORT_NAMES
+
+
+@pytest.mark.parametrize(("token", "healthy"), [("secret", True), ("wrong", False)])
+def test_the_health_check_of_the_container_knows_the_token(tmp_path: Path, token: str, healthy: bool) -> None:
+    server = OurServer(tmp_path, Settings(variables={"RESTATE_NODE_CTRL__TOKEN": "secret"}))
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", "")
+    (line,) = (line for line in text.splitlines() if line.startswith("HEALTHCHECK"))
+    server.start()
+    try:
+        _, code, program = json.loads(line.partition("CMD")[2])
+        program = program.replace(":5122/", f":{server.ports['node_ctrl']}/")
+        environment = {**os.environ, "RESTATE_NODE_CTRL__TOKEN": token}
+        done = subprocess.run(
+            [sys.executable, code, program], env=environment, capture_output=True, check=False, timeout=20
+        )
+    finally:
+        server.stop()
+    assert (done.returncode == 0) == healthy, done.stderr
