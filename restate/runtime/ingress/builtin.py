@@ -9,7 +9,7 @@ from restate.runtime.grpc_server.call import Call
 from restate.runtime.ingress import awakeables
 from restate.runtime.ingress.calls import Calls, Prepared, find_target, method_not_found
 from restate.runtime.ingress.values import to_json
-from restate.runtime.ingress.waits import refusals
+from restate.runtime.ingress.waits import REFUSALS
 from restate.runtime.model.ids import IdError, format_invocation_id
 from restate.runtime.model.result import Success
 from restate.runtime.net.http import Request
@@ -37,7 +37,7 @@ class IngressService(IngressBase):
     async def Invoke(self, call: Call) -> None:
         """Answered once the invocation is durable. The idempotency key is the target's."""
         message: InvokeRequest = await call.recv_one()
-        with refusals():
+        with REFUSALS:
             prepared = self._prepared(message, call.request)
             with prepared.entry as trace:
                 reply = await self._partition.send(
@@ -93,7 +93,7 @@ class AwakeablesService(AwakeablesBase):
         await self._complete(call, message.id, message.reason)
 
     async def _complete(self, call: Call, id_text: str, result: Success | str) -> None:
-        with refusals():
+        with REFUSALS:
             try:
                 awakeable = awakeables.parse_id(id_text)
             except IdError as error:

@@ -12,6 +12,15 @@ from restate.runtime.rpc.status import Code, RpcError
 _LARGEST_EXACT = 2**53
 
 
+def _refuse(name: str) -> Any:
+    raise ValueError(f"JSON has no {name}")
+
+
+# json.dumps and json.loads would make theirs anew for every text.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
 def to_json(value: Value | Struct) -> bytes:
     """What `JSON.stringify` would write: integral doubles without a fraction, no spaces.
 
@@ -23,14 +32,16 @@ def to_json(value: Value | Struct) -> bytes:
 def _text(value: Value | Struct) -> str:
     """A function of its own, so that of a long value nothing else is left when the text is encoded."""
     plain = _of_struct(value) if isinstance(value, Struct) else _plain(value)
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(plain)
 
 
 def from_json(text: bytes) -> Value:
     """Raises ValueError when it is no JSON, or nested deeper than protobuf messages may be."""
     value = Value()
     try:
-        json_format.ParseDict(json.loads(text, parse_constant=_refuse), value)
+        # In the encodings that json.loads takes.
+        plain = _DECODER.decode(text.decode(json.detect_encoding(text), "surrogatepass"))
+        json_format.ParseDict(plain, value)
     except (json_format.ParseError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return value
@@ -60,7 +71,3 @@ def _number(number: float) -> int | float:
     if not math.isfinite(number):
         raise RpcError(Code.INVALID_ARGUMENT, f"expected a JSON value: it has no {number}")
     return int(number) if number.is_integer() and abs(number) <= _LARGEST_EXACT else number
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"JSON has no {name}")
