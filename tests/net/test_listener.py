@@ -103,11 +103,12 @@ async def test_more_connections_than_allowed_wait_for_their_turn() -> None:
             assert (await third.response()).status == 200
 
 
-async def test_running_out_of_descriptors_is_survived(
+async def test_running_out_of_descriptors_is_survived_and_said_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running() as server:
-        failures = [OSError(24, "Too many open files"), OSError(103, "Software caused connection abort")]
+        shortage = OSError(24, "Too many open files")
+        failures = [shortage, OSError(103, "Software caused connection abort"), shortage, shortage]
         accept = socket.socket.accept
 
         def fails_at_first(listening: socket.socket) -> tuple[socket.socket, object]:
@@ -117,7 +118,9 @@ async def test_running_out_of_descriptors_is_survived(
 
         monkeypatch.setattr(socket.socket, "accept", fails_at_first)
         await server.still_serves()
-    assert "Too many open files" in caplog.text
+    (line,) = [record.getMessage() for record in caplog.records if "cannot accept" in record.getMessage()]
+    assert "Too many open files" in line
+    assert "ulimit -n" in line
 
 
 async def test_cancelling_serve_drains() -> None:

@@ -11,10 +11,12 @@ await drain.finished.wait()    # under a deadline of the caller, who then cancel
 import errno
 import ipaddress
 import logging
+import math
 import socket
 import ssl
 from socket import socket as Socket
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 import attrs
 import trio
@@ -36,6 +38,8 @@ BACKLOG = 4096
 _OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
 _BROKEN_LISTENER = frozenset((errno.EBADF, errno.EFAULT, errno.EINVAL, errno.ENOTSOCK))
 _RESOURCE_PAUSE = 0.1  # seconds until the next accept after one of these
+_SILENCE = 60  # seconds without another line about the same listener
+_complained_at: WeakKeyDictionary[Socket, float] = WeakKeyDictionary()
 
 
 @attrs.frozen(eq=False)
@@ -288,10 +292,24 @@ async def accept(listening: Socket, most: int) -> list[tuple[Socket, Peer]]:
             if error.errno not in _OUT_OF_RESOURCES:
                 continue  # the client was gone before we took it
             if not accepted:
-                log.error("cannot accept a connection, trying again: %s", error)
+                _complain(listening, error)
                 await trio.sleep(_RESOURCE_PAUSE)
             break
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         accepted.append((sock, (address[0], address[1])))
     return accepted
+
+
+def _complain(listening: Socket, error: OSError) -> None:
+    """A shortage lasts, and clients come all the time."""
+    now = trio.current_time()
+    if now < _complained_at.get(listening, -math.inf) + _SILENCE:
+        return
+    _complained_at[listening] = now
+    files = error.errno in (errno.EMFILE, errno.ENFILE)
+    log.error(
+        "cannot accept a connection, trying again: %s%s",
+        error,
+        "; raise the limit of open files, by `ulimit -n` or LimitNOFILE" if files else "",
+    )
