@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from restate.runtime.clock import SystemClock
-from restate.runtime.config import Config, load
+from restate.runtime.config import Address, Config, load
 from restate.runtime.errors import ConfigError
 from restate.runtime.net.exchange import ClientLimits
 from restate.runtime.net.limits import Limits
@@ -20,6 +20,7 @@ from restate.runtime.wiring import (
     client_proxy,
     client_trust,
     identity,
+    ingress_url,
     listener_limits,
     pool_settings,
     postgres_options,
@@ -47,6 +48,24 @@ def test_what_is_not_set_is_what_the_parts_do_by_themselves(tmp_path: Path) -> N
     assert rocks_options(config) == RocksOptions()
     settings = pool_settings(config)
     assert settings == attrs.evolve(settings, cancel_grace_s=0.25, longest_sql=1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("settings", "ip", "url"),
+    [
+        ({}, "127.0.0.1", "http://127.0.0.1:81/"),
+        ({}, "0.0.0.0", "http://127.0.0.1:81/"),
+        ({}, "::", "http://127.0.0.1:81/"),
+        ({}, "10.1.2.3", "http://10.1.2.3:81/"),
+        ({}, "::1", "http://[::1]:81/"),
+        ({"ingress__tls_certificate_file": "x"}, "127.0.0.1", "https://127.0.0.1:81/"),
+        ({"ingress__advertised_endpoint": "http://outside/"}, "127.0.0.1", "http://outside/"),
+    ],
+)
+def test_clients_are_told_where_the_ingress_is(
+    tmp_path: Path, settings: dict[str, str], ip: str, url: str
+) -> None:
+    assert ingress_url(configured(tmp_path, **settings), Address(ip, 81)) == url
 
 
 def test_a_shutdown_is_divided_unless_its_parts_are_set() -> None:

@@ -47,6 +47,16 @@ def addresses(config: Config) -> dict[str, Address]:
     }
 
 
+def ingress_url(config: Config, address: Address) -> str:
+    """What clients are told. address: of the ingress port, as it is in use."""
+    if config.ingress.advertised_endpoint is not None:
+        return config.ingress.advertised_endpoint
+    scheme = "http" if config.ingress.tls_certificate_file is None else "https"
+    # That of all interfaces is none that a client can connect to.
+    reachable = Address("127.0.0.1", address.port) if address.ip in ("0.0.0.0", "::") else address
+    return f"{scheme}://{reachable}/"
+
+
 def listener_limits(config: Config) -> Limits:
     """Of the ports that our own listener serves."""
     net = config.net

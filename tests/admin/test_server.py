@@ -79,7 +79,7 @@ async def running(
                 config=Config(admin=settings),
                 clock=FixedClock(),
                 ids=CountingIds(),
-                ingress_port=18080,
+                ingress_url="http://127.0.0.1:18080/",
                 shutdown=shutdown,
                 task_status=task_status,
             )

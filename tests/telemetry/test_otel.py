@@ -1,6 +1,7 @@
 """What the tracer decides; what it sends is tested with a collector (tests/clients/test_tracing.py)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from opentelemetry.trace import StatusCode
 
 from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.model.trace import TraceContext
+from restate.runtime.telemetry.jaeger_file import JaegerFileExporter
 from restate.runtime.telemetry.otel import OtelTracer
 from tests.tables.builders import ID, TARGET, record
 
@@ -71,6 +73,15 @@ def test_a_request_tells_why_it_failed(error: BaseException, told: str) -> None:
         raise error
     tracer.shutdown()
     assert [span.status.description for span in kept.spans] == [told]
+
+
+def test_files_of_an_earlier_process_with_the_same_number_stay(tmp_path: Path) -> None:
+    for _ in range(2):
+        tracer = OtelTracer([JaegerFileExporter(tmp_path)], 1.0, "test")
+        with tracer.entry(None, "S", "h", PEER):
+            pass
+        tracer.shutdown()
+    assert len(list(tmp_path.glob("trace_*.json"))) == 2
 
 
 def test_a_trace_that_begins_here_and_is_not_recorded_has_no_context(never: OtelTracer) -> None:

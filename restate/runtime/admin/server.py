@@ -92,7 +92,7 @@ async def serve(
     config: Config,
     clock: Clock,
     ids: IdSource,
-    ingress_port: int,
+    ingress_url: str,
     shutdown: trio.Event,
     defaults: Defaults = DEFAULTS,
     queries: QueryPool | None = None,
@@ -105,7 +105,7 @@ async def serve(
 ) -> None:
     """Serve until `shutdown`, then at most for a few seconds more; cancelled, end at once. Closes `socket`.
 
-    socket: bound, listening, non-blocking. ingress_port: for the address that clients are told. is_live: whether a
+    socket: bound, listening, non-blocking. ingress_url: what clients are told. is_live: whether a
     service has an invocation that has not ended; only asked before a service name changes its generation.
     record_of: what is stored of an invocation. queries: what runs SQL; None: /query answers 503.
     told: is given what counts the open connections.
@@ -120,7 +120,7 @@ async def serve(
         defaults,
         is_live,
         record_of,
-        config.ingress.advertised_endpoint or f"http://127.0.0.1:{ingress_port}/",
+        ingress_url,
         config.ingress.kafka_clusters,
         queries,
     )

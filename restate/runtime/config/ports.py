@@ -71,7 +71,7 @@ class Ingress:
     concurrency_limit: Count = 10_000
     """Requests at a time; further ones are answered with 429."""
     advertised_endpoint: str | None = None
-    """URL that clients are told; None means http:// and the bound address."""
+    """URL that clients are told; None: the bound address, with https:// if the port speaks TLS."""
     json: IngressJson = IngressJson()
     kafka_clusters: KafkaClusters = ()
     """Clusters that subscriptions may name besides those that the admin port is told."""

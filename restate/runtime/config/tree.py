@@ -1,6 +1,6 @@
 """Every setting, with its default. Durations are milliseconds (`_ms`), sizes are bytes.
 
-The name of a setting is its path, without `_ms`: `net.connect_timeout_ms` is set as `net.connect_timeout`.
+The name of a setting is its path, without `_ms`: `net.idle_timeout_ms` is set as `net.idle_timeout`.
 """
 
 from collections.abc import Iterator, Mapping

@@ -15,7 +15,10 @@ _PROCESS = "p1"
 
 
 class JaegerFileExporter(SpanExporter):
-    """Writes `trace_<process>_<number>.json` into a directory, which is made if it is missing. Raises OSError."""
+    """Writes `trace_<start>_<process>_<number>.json` into a directory, which is made if it is missing. Raises OSError.
+
+    start: of the first span, in microseconds: in a container each start of the server has the same process number.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -28,7 +31,8 @@ class JaegerFileExporter(SpanExporter):
         document = {"data": [_trace(trace_id, members) for trace_id, members in by_trace.items()]}
         self._directory.mkdir(parents=True, exist_ok=True)
         self._number += 1
-        path = self._directory / f"trace_{os.getpid()}_{self._number:06}.json"
+        start_us = min(span.start_time or 0 for span in spans) // _NS_PER_US
+        path = self._directory / f"trace_{start_us}_{os.getpid()}_{self._number:06}.json"
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(document, separators=(",", ":")))
         unfinished.replace(path)
