@@ -222,6 +222,7 @@ def tracer(config: Config) -> tuple[Tracer, Callable[[], None]]:
         tracing.sample_ratio,
         tracing.service_name,
         tracing.export_timeout_ms / 1000,
+        tracing.protocol,
     )
     return made, made.shutdown
 

@@ -21,12 +21,12 @@ PEER = ("127.0.0.1", 1)
 
 @pytest.fixture
 def never() -> OtelTracer:
-    return OtelTracer([], 0.0, "test")
+    return OtelTracer({}, 0.0, "test")
 
 
 @pytest.fixture
 def always() -> OtelTracer:
-    return OtelTracer([], 1.0, "test")
+    return OtelTracer({}, 1.0, "test")
 
 
 class Kept(SpanExporter):
@@ -48,7 +48,7 @@ def traced() -> InvocationRecord:
 @pytest.mark.parametrize(("error", "deployment"), [(None, "dp_1"), ("[RT0007] no", "dp_1"), ("none", None)])
 def test_an_attempt_tells_its_deployment_and_why_it_failed(error: str | None, deployment: str | None) -> None:
     kept = Kept()
-    tracer = OtelTracer([kept], 1.0, "test")
+    tracer = OtelTracer({"kept": kept}, 1.0, "test")
     span = tracer.attempt(ID, traced())
     assert span is not None
     span.end(error, deployment)
@@ -68,7 +68,7 @@ def test_an_attempt_tells_its_deployment_and_why_it_failed(error: str | None, de
 )
 def test_a_request_tells_why_it_failed(error: BaseException, told: str) -> None:
     kept = Kept()
-    tracer = OtelTracer([kept], 1.0, "test")
+    tracer = OtelTracer({"kept": kept}, 1.0, "test")
     with pytest.raises(type(error)), tracer.entry(None, "S", "h", PEER):
         raise error
     tracer.shutdown()
@@ -77,7 +77,7 @@ def test_a_request_tells_why_it_failed(error: BaseException, told: str) -> None:
 
 def test_files_of_an_earlier_process_with_the_same_number_stay(tmp_path: Path) -> None:
     for _ in range(2):
-        tracer = OtelTracer([JaegerFileExporter(tmp_path)], 1.0, "test")
+        tracer = OtelTracer({"files": JaegerFileExporter(tmp_path)}, 1.0, "test")
         with tracer.entry(None, "S", "h", PEER):
             pass
         tracer.shutdown()

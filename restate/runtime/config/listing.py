@@ -35,6 +35,7 @@ _UNSET = {
     "ingress.advertised_endpoint": "the bound address",
     "invoker.request_identity_private_key_pem_file": "requests are not signed",
     "observability.tracing.endpoint": "no collector",
+    "observability.tracing.protocol": "grpc at port 4317, else http",
     "observability.tracing.headers": "none",
     "observability.tracing.json_file_export_path": "no files",
     "net.client_ca_file": "the system's certificates",

@@ -17,6 +17,7 @@ from restate.runtime.config.values import (
     LogFormat,
     Millis,
     OnMaxAttempts,
+    OtlpProtocol,
     Ratio,
     RetryType,
     Size,
@@ -43,6 +44,7 @@ _KINDS: list[tuple[Any, JsonObject]] = [
     (LogFormat, {"type": "string", "examples": ["pretty", "compact", "json"]}),
     (OnMaxAttempts, {"type": "string", "examples": ["pause", "kill"]}),
     (RetryType, {"type": "string", "examples": ["exponential", "fixed_delay", "none"]}),
+    (OtlpProtocol, {"type": "string", "examples": ["http", "grpc"]}),
     (KafkaClusters, {"type": ["array", "object", "string"]}),
 ]
 

@@ -19,6 +19,7 @@ from restate.runtime.config.values import (
     LogFilter,
     LogFormat,
     Millis,
+    OtlpProtocol,
     Ratio,
     Secret,
     Size,
@@ -128,7 +129,9 @@ class Tracing:
     """Spans for OpenTelemetry; needs the extra `tracing`. Without endpoint and directory nothing is recorded."""
 
     endpoint: Url | None = None
-    """Of a collector that takes OTLP over HTTP, such as http://localhost:4318."""
+    """Of a collector that takes OTLP, such as http://localhost:4318."""
+    protocol: OtlpProtocol | None = None
+    """http or grpc, under OTLP. None: grpc if the port of the endpoint is 4317, which is registered for it."""
     headers: Secret | None = None
     """For the collector: name=value, separated by commas."""
     json_file_export_path: Path | None = None

@@ -37,6 +37,7 @@ KafkaClusters = Annotated[tuple[KafkaCluster, ...], "kafka clusters"]
 LogFormat = Literal["pretty", "compact", "json"]
 OnMaxAttempts = Literal["pause", "kill"]
 RetryType = Literal["exponential", "fixed_delay", "none"]
+OtlpProtocol = Literal["http", "grpc"]
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]i?B|B|)", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "b": 1} | {
@@ -292,6 +293,7 @@ def _converter() -> cattrs.Converter:
         (LogFormat, _reader_of_choice("pretty", "compact", "json")),
         (OnMaxAttempts, _reader_of_choice("pause", "kill")),
         (RetryType, _reader_of_choice("exponential", "fixed_delay", "none")),
+        (OtlpProtocol, _reader_of_choice("http", "grpc")),
     ]
     for kind, reader in readers:
         _register(converter, kind, reader)

@@ -9,6 +9,8 @@ import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
+from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -34,6 +36,8 @@ from restate.runtime.model.result import Failure
 from restate.runtime.model.target import Target
 from restate.runtime.model.trace import TraceContext, span_id_of
 from restate.runtime.telemetry.jaeger_file import JaegerFileExporter
+from restate.runtime.telemetry.otlp_grpc import PORT as GRPC_PORT
+from restate.runtime.telemetry.otlp_grpc import GrpcSpanExporter
 from restate.runtime.telemetry.tracing import UNTOLD, AttemptSpan, Entry
 
 log = logging.getLogger("restate.tracing")
@@ -44,15 +48,17 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 
 class OtelTracer:
-    """A `Tracer`. sample_ratio: 0.0..1.0, of the traces that begin here; others are told from outside."""
+    """A `Tracer`. exporters: {where they send spans to, for the log: exporter}. sample_ratio: 0.0..1.0, of the traces that
+    begin here; others are told from outside.
+    """
 
-    def __init__(self, exporters: Sequence[SpanExporter], sample_ratio: float, service_name: str) -> None:
+    def __init__(self, exporters: Mapping[str, SpanExporter], sample_ratio: float, service_name: str) -> None:
         self._ids = _GivenIds()
         self._ratio = sample_ratio
         resource = Resource({"service.name": service_name})
         self._provider = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
-        for exporter in exporters:
-            self._provider.add_span_processor(BatchSpanProcessor(_Reporting(exporter)))
+        for place, exporter in exporters.items():
+            self._provider.add_span_processor(BatchSpanProcessor(_Reporting(place, exporter)))
         self._tracer = self._provider.get_tracer("restate")
 
     def entry(self, parent: TraceContext | None, service: str, handler: str, peer: tuple[str, int]) -> Entry:
@@ -137,18 +143,31 @@ def make_tracer(
     sample_ratio: float,
     service_name: str,
     export_timeout_s: float,
+    protocol: Literal["http", "grpc"] | None = None,
 ) -> OtelTracer:
-    """endpoint: of an OTLP collector over HTTP, such as http://localhost:4318. json_directory: gets files of Jaeger."""
+    """endpoint: of an OTLP collector, such as http://localhost:4318. protocol: of this one; None: gRPC at the port that
+    is registered for it, else HTTP. json_directory: gets files of Jaeger.
+    """
     # They would say the same for every batch; `_Reporting` says it once.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-    exporters: list[SpanExporter] = []
+    exporters: dict[str, SpanExporter] = {}
     if endpoint is not None:
-        base = endpoint.rstrip("/")
-        url = base if base.endswith(_TRACES_PATH) else base + _TRACES_PATH
-        exporters.append(OTLPSpanExporter(endpoint=url, headers=dict(headers), timeout=export_timeout_s))
+        if protocol is None:
+            protocol = "grpc" if urlsplit(endpoint).port == GRPC_PORT else "http"
+        place = f"{endpoint}, by OTLP over {'gRPC' if protocol == 'grpc' else 'HTTP'}"
+        exporters[place] = (
+            GrpcSpanExporter(endpoint, headers, export_timeout_s)
+            if protocol == "grpc"
+            else OTLPSpanExporter(_traces_url(endpoint), headers=dict(headers), timeout=export_timeout_s)
+        )
     if json_directory is not None:
-        exporters.append(JaegerFileExporter(json_directory))
+        exporters[str(json_directory)] = JaegerFileExporter(json_directory)
     return OtelTracer(exporters, sample_ratio, service_name)
+
+
+def _traces_url(endpoint: str) -> str:
+    base = endpoint.rstrip("/")
+    return base if base.endswith(_TRACES_PATH) else base + _TRACES_PATH
 
 
 class _GivenIds(IdGenerator):
@@ -205,7 +224,8 @@ class _Attempt:
 class _Reporting(SpanExporter):
     """Says when spans cease to be taken, and when they are taken again. Runs in the thread of the processor."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, place: str, exporter: SpanExporter) -> None:
+        self._place = place
         self._exporter = exporter
         self._failing = False
 
@@ -214,10 +234,10 @@ class _Reporting(SpanExporter):
             result = self._exporter.export(spans)
             reason = "the collector does not take them"
         except Exception as error:
-            result, reason = SpanExportResult.FAILURE, str(error)
+            result, reason = SpanExportResult.FAILURE, str(error) or type(error).__name__
         failing = result is not SpanExportResult.SUCCESS
         if failing and not self._failing:
-            log.warning("spans are dropped: %s", reason)
+            log.warning("spans are dropped: %s (%s)", reason, self._place)
         elif self._failing and not failing:
             log.info("spans are taken again")
         self._failing = failing
