@@ -88,10 +88,29 @@ def test_a_pretty_line_has_time_level_logger_message_fields_and_hint() -> None:
 @pytest.mark.parametrize("log_format", ["pretty", "compact", "json"])
 def test_what_a_service_sends_cannot_break_the_line_or_the_terminal(log_format: log.LogFormat) -> None:
     stream = lines_of(log_format)
-    logging.getLogger("restate.x").error("a\nb\x1b[2J", extra={"service": "c\rd"})
+    logging.getLogger("restate.x").error("a\nb\x1b[2J\x9b1m\x85", extra={"service": "c\rd"})
     assert stream.getvalue().count("\n") == 1
-    assert "\x1b" not in stream.getvalue()
-    assert "\r" not in stream.getvalue()
+    for control in "\x1b\r\x9b\x85":
+        assert control not in stream.getvalue()
+    try:
+        raise ValueError("e\x1b[2J\x9b\r")
+    except ValueError:
+        logging.getLogger("restate.x").exception("f")
+    for control in "\x1b\r\x9b":
+        assert control not in stream.getvalue()
+
+
+def test_a_compact_line_has_the_hint_of_its_code() -> None:
+    stream = lines_of("compact")
+    logging.getLogger("restate.invoker").warning("attempt failed", extra={"code": "RT0010"})
+    assert stream.getvalue().endswith(f" WARN invoker: attempt failed code=RT0010 ({CODES['RT0010'].hint})\n")
+
+
+def test_escaped_json_reads_as_what_was_logged() -> None:
+    stream = lines_of("json")
+    logging.getLogger("restate.x").error("é\u2028\x9b\x7f")
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["fields"]["message"] == "é\u2028\x9b\x7f"
 
 
 def test_colours_appear_only_when_asked_for() -> None:

@@ -43,6 +43,8 @@ _CONTROL = {c: f"\\x{c:02x}" for c in (*range(0x20), *range(0x7F, 0xA0))} | {
     ord("\r"): "\\r",
     ord("\t"): "\\t",
 }
+_JSON_CONTROL = {c: f"\\u{c:04x}" for c in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
+"""What JSON need not escape, but ends lines or moves cursors all the same."""
 
 _DISCREET = ("h2", "hpack", "hpack.hpack", "hpack.table")
 """Libraries that log the values of headers, thus tokens, when they debug. They do not, whatever the filter says."""
@@ -143,14 +145,19 @@ def _pretty(record: logging.LogRecord, ansi: bool) -> str:
         f"{_timestamp(record)} {_level(record, ansi):>5} {record.name}: {_message(record)}"
         f"{_pairs(fields, ansi)}{f' ({hint})' if hint else ''}"
     )
-    trace = _traceback(record)
+    trace = "\n".join(part.translate(_CONTROL) for part in _traceback(record).split("\n"))
     return f"{line}\n{trace}" if trace else line
 
 
 def _compact(record: logging.LogRecord, ansi: bool) -> str:
-    """Time of day, level, last part of the logger's name, message, fields; of an exception only its last line."""
+    """Time of day, level, last part of the logger's name, message, fields, hint; of an exception only its last line."""
     name = record.name.rpartition(".")[2]
-    line = f"{_timestamp(record)[11:23]} {_level(record, ansi):>5} {name}: {_message(record)}{_pairs(_fields(record), ansi)}"
+    fields = _fields(record)
+    hint = _hint(fields)
+    line = (
+        f"{_timestamp(record)[11:23]} {_level(record, ansi):>5} {name}: {_message(record)}"
+        f"{_pairs(fields, ansi)}{f' ({hint})' if hint else ''}"
+    )
     trace = _traceback(record)
     return f"{line} | {trace.splitlines()[-1].translate(_CONTROL)}" if trace else line
 
@@ -173,7 +180,7 @@ def _json(record: logging.LogRecord) -> str:
         },
         default=str,
         ensure_ascii=False,
-    )
+    ).translate(_JSON_CONTROL)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:
