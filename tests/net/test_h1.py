@@ -90,6 +90,7 @@ async def test_pipelined_requests_before_a_broken_one_are_answered() -> None:
         (b"GET nowhere HTTP/1.1\r\nhost: a\r\n\r\n", 400),
         (b"GET ftp://a/b HTTP/1.1\r\nhost: a\r\n\r\n", 400),
         (b"CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        (b"CONNECT / HTTP/1.1\r\nhost: a\r\n\r\n", 400),
         (b"BREW / HTTP/1.1\r\nhost: a\r\n\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40), 400),  # TLS
         (b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n", 400),
@@ -133,6 +134,18 @@ async def test_the_target_is_path_and_query(target: bytes, seen: bytes) -> None:
     async with running() as server, await server.connect_h1() as peer:
         answer = await peer.ask(b"GET " + target + b" HTTP/1.1\r\nhost: a\r\n\r\n")
         assert answer.headers[b"x-target"] == seen
+
+
+async def test_space_around_the_value_of_a_header_is_not_part_of_it() -> None:
+    seen: Headers = []
+
+    async def handler(request: Request, response: Response) -> None:
+        seen.extend(request.headers)
+        await response.send(200, [], b"")
+
+    async with running(handler) as server, await server.connect_h1() as peer:
+        await peer.ask(b"GET / HTTP/1.1\r\nhost: a\r\nx-a: \t b  c \t \r\nx-b:  \r\n\r\n")
+    assert seen == [(b"host", b"a"), (b"x-a", b"b  c"), (b"x-b", b"")]
 
 
 async def test_options_of_the_server() -> None:

@@ -94,6 +94,7 @@ class RequestParser:
         if not self.in_head:
             return  # a trailer, or our own head
         name = name.lower()
+        value = value.rstrip(b" \t")  # the parser has left out only what stands before it
         self._size += len(name) + len(value) + 4
         if name in _NOTED:
             if name == b"host" and name in self._noted:
@@ -110,7 +111,7 @@ class RequestParser:
         noted = self._noted
         method = parser.get_method()
         version = parser.get_http_version()
-        self._check_head(version)
+        self._check_head(method, version)
         length = noted.get(b"content-length")
         self._request = request = H1Request(
             _METHODS.get(method) or method.decode(),
@@ -134,8 +135,10 @@ class RequestParser:
             self._request.arrived = True
             self._request.awaits_continue = False
 
-    def _check_head(self, version: str) -> None:
+    def _check_head(self, method: bytes, version: str) -> None:
         limits = self._limits
+        if method == b"CONNECT":
+            raise RequestRefused(400, "expected a request, got CONNECT")
         if self._size + len(self._url) > limits.header_block_bytes:
             raise self._head_too_large()
         if len(self._headers) > limits.header_count:
@@ -159,9 +162,7 @@ class RequestParser:
         for the other protocol. A fresh parser gets a head with the same framing, and then what follows.
         """
         request = self._request
-        if request is None or request.method == "CONNECT":
-            self.failure = RequestRefused(400, "expected a request, got CONNECT")
-            return
+        assert request is not None
         self._parser = httptools.HttpRequestParser(self)
         framing = b""
         if b"transfer-encoding" in self._noted:
