@@ -243,6 +243,9 @@ HEADERS = (
     bare("control character in a header", "POST", "/Edge/headers", x_a="a\tb"),
     bare("dropped header that is not ASCII", "POST", "/Edge/raw", idempotency_expires="\xe9"),
     bare("bad origin", "POST", "/Edge/raw", origin="\xe9"),
+    bare("path with more slashes", "GET", "//Edge/headers//?a=/b/"),
+    bare("path with an empty query", "GET", "/Edge/headers?"),
+    bare("spaces behind a header", "GET", "/Edge/headers", x_a="a b \t "),
     bare("own ingress path", "POST", "/Edge/headers", x_restate_ingress_path="mine"),
     bare("CORS on success", "POST", "/Edge/raw", b"x", content_type="a/b", origin="https://example.org"),
     bare("CORS on an error", "POST", "/Nope/raw", b"x", origin="https://example.org"),
@@ -275,8 +278,10 @@ SENDS = (
             "1w", "P1W", "1month", "P1M", "P1Y", "1y", "-1s", "-PT1S", "5", "1000", "", "abc", "1.5s", "PT1.5S",
             "1s%20ago", "00:00:01", "1%20s", "PT", "P", "10us", "1ns", "%20%201s", "1s,%202ms", "2ms%201s",
             "999999999999h", "PT36H", "1.5h", "1,5s", "1sec", "1SEC", "%2B1s", "3%20seconds,%204%20millis",
+            "1:2:3", "0:61:0", "00:00:01.5", "1d%2002:03:04", "1d,%202:03:04", "1h%2002:03:04", "1:2",
         )
     ),
+    call("delay by an escaped name", "/Edge/echo/send?de%6Cay=1s"),
     call("delay in upper case", "/Edge/echo/send?DELAY=1s"),
     call("two delays", "/Edge/echo/send?delay=1s&delay=nonsense"),
     call("two delays, first bad", "/Edge/echo/send?delay=nonsense&delay=1s"),
@@ -432,6 +437,20 @@ TARGETS = (
     ),
     call(
         "lookup unknown fields", "/restate/lookup", '{"target":"invocation","invocationId":"{id:call}","a":1}'
+    ),
+    *(
+        call(
+            f"{operation} in scope {scope}",
+            f"/restate/{operation}",
+            f'{{"target":"workflow","workflowName":"Flow","workflowKey":"{{run}}","scope":"{scope}"}}',
+        )
+        for operation in ("lookup", "output", "attach")
+        for scope in ("s", "a b", "")
+    ),
+    call(
+        "lookup idempotent in a bad scope",
+        "/restate/lookup",
+        '{"target":"idempotentInvocation","service":"Edge","handler":"echo","idempotencyKey":"i","scope":"/"}',
     ),
     call("lookup, bad id", "/restate/lookup", '{"target":"invocation","invocationId":"nonsense"}'),
     Exchange("lookup, bad JSON", "POST", "/restate/lookup", JSON, b"{", loose_body=True),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
+import trio
 
 from restate.runtime.engine.actions import IngressReply
 from restate.runtime.ingress.headers import execution_time_text
 from restate.runtime.model.ids import format_awakeable_id, format_invocation_id
 from restate.runtime.model.result import Failure, Success
 from restate.runtime.model.target import HandlerType, ServiceType, Target
+from restate.runtime.net.http import Request
 from restate.runtime.partition.handle import Overloaded, ShuttingDown
 from restate.runtime.schema.addressing import idempotent_id, workflow_run_id
 from tests.ingress.registries import both
+from tests.schema.builders import registry
 from tests.support.clock import EPOCH_MS
-from tests.support.fake_partition import AN_ID, Answer, Port
+from tests.support.fake_partition import AN_ID, Answer, FakePartition, Port
 
 ID_TEXT = format_invocation_id(AN_ID)
 
@@ -56,6 +60,38 @@ async def test_only_the_first_of_repeated_headers_is_forwarded(port: Port) -> No
         "GET", "/Greeter/raw?a=b", x_restate_ingress_path="mine", te="trailers", idempotency_expires="\xe9"
     )
     assert port.partition.asked[0][3] == {"x-restate-ingress-path": "mine", "te": "trailers"}
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("//Greeter/raw/?a=/b/", "/Greeter/raw?a=/b/"),
+        ("/Greeter/raw/?", "/Greeter/raw?"),
+        ("/Counter//add", "/Counter//add"),
+    ],
+)
+async def test_a_handler_is_told_the_path_as_it_was_read(port: Port, target: str, told: str) -> None:
+    await port.ask("GET", target)
+    assert port.partition.asked[0][3] == {"x-restate-ingress-path": told}
+
+
+@attrs.define(eq=False)
+class Upload(Request):
+    """A request after whose body the registry is another one."""
+
+    partition: FakePartition = attrs.field(kw_only=True)
+
+    async def _more(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.partition.schema = registry()
+        self.arrived = True
+
+
+async def test_a_service_that_goes_while_the_body_arrives_is_tried_again(port: Port) -> None:
+    upload = Upload("POST", b"/Greeter/raw", [], "1.1", ("127.0.0.1", 1), partition=port.partition)
+    answer = Answer()
+    await port.ingress(upload, answer)
+    assert refusal(answer) == (503, "the service 'Greeter' has just changed. Retry.")
 
 
 async def test_the_key_of_an_object_is_decoded(port: Port) -> None:

@@ -28,6 +28,9 @@ from restate.runtime.schema.addressing import idempotent_id, workflow_run_id
         ("delay=1+hour", 3_600_000),
         ("delay=%2B1s", 1000),
         ("delay=01:00:01", 3_601_000),
+        ("delay=0:61:0", 3_660_000),
+        ("delay=1d,%202:03:04.5", 93_784_500),
+        ("de%6Cay=1s", 1000),
         ("delay=1500", 1500),
         ("x=y&delay=1s&delay=nonsense", 1000),
     ],
@@ -37,7 +40,7 @@ def test_delays(query: str, expected_ms: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-1s", "1month", "P1Y", "abc", "1s ago", "PT", "²", "9" * 20, "00:61:00"]
+    "text", ["", "-1s", "1month", "P1Y", "abc", "1s ago", "PT", "²", "9" * 20, "1h 00:01:00", "1:2", "1:2:3s"]
 )
 def test_bad_delays_are_refused(text: str) -> None:
     with pytest.raises(
@@ -63,7 +66,9 @@ def test_a_parameter_may_be_empty() -> None:
     ],
 )
 def test_scopes_are_refused(scope: str, text: str) -> None:
-    assert refuse_scope(scope).message == text
+    with pytest.raises(IngressError) as refused:
+        refuse_scope(scope)
+    assert (refused.value.status, refused.value.message) == (400, text)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +101,30 @@ AN_ID = InvocationId(bytes(range(24)))
             '{"target":"idempotentInvocation","service":"S","key":"","handler":"h","idempotencyKey":"i"}',
             idempotent_id("S", "", "h", "i"),
         ),
+        (
+            '{"target":"workflow","workflowName":"W","workflowKey":"k","scope":"s"}',
+            workflow_run_id("W", "k", scope="s"),
+        ),
+        (
+            '{"target":"idempotentInvocation","service":"S","handler":"h","idempotencyKey":"i","scope":"s"}',
+            idempotent_id("S", None, "h", "i", scope="s"),
+        ),
     ],
 )
 def test_a_target_names_an_invocation(body: str, expected: InvocationId) -> None:
     assert parse_target(body.encode()) == expected
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        '"target":"workflow","workflowName":"W","workflowKey":"k"',
+        '"target":"idempotentInvocation","service":"S","handler":"h","idempotencyKey":"i"',
+    ],
+)
+def test_a_bad_scope_names_nothing(target: str) -> None:
+    with pytest.raises(IngressError, match="bad scope value: value cannot be empty"):
+        parse_target(f'{{{target},"scope":""}}'.encode())
 
 
 @pytest.mark.parametrize(

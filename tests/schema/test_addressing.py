@@ -1,8 +1,20 @@
 import pytest
 
-from restate.runtime.model.ids import classic_partition_key, partition_key_of_key, partition_key_of_service
+from restate.runtime.model.ids import (
+    InvocationId,
+    classic_partition_key,
+    format_invocation_id,
+    partition_key_of_key,
+    partition_key_of_service,
+)
 from restate.runtime.model.target import HandlerType, ServiceType
-from restate.runtime.schema.addressing import AddressError, AddressFault, address
+from restate.runtime.schema.addressing import (
+    AddressError,
+    AddressFault,
+    address,
+    idempotent_id,
+    workflow_run_id,
+)
 from restate.runtime.schema.deployment import Handler
 from tests.schema.builders import deployment, options, registry, service
 
@@ -137,3 +149,18 @@ def test_classic_keeps_only_idempotent_results_and_no_journals() -> None:
     assert (plain.completion_retention_ms, plain.journal_retention_ms) == (0, 0)
     assert (idempotent.completion_retention_ms, idempotent.journal_retention_ms) == (1_800_000, 0)
     assert (asked.completion_retention_ms, asked.journal_retention_ms) == (5000, 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "seen"),
+    [
+        (workflow_run_id("Flow", "zz"), "inv_1l1Ow9D3XLyL01tR8pEsPZi3hLuIZl2Ri3"),
+        (workflow_run_id("Flow", "zz", scope="a"), "inv_1dceKvwtEc2n4gdO0PegcesotBQNOokZQ3"),
+        (idempotent_id("Edge", None, "echo", "a"), "inv_1afOW0446KvR3WeG7aK6eR6ZeZOpzQwhRv"),
+        (idempotent_id("Edge", None, "echo", "a", scope="b"), "inv_174rq2A9bm3T6uKNzWf1jSIdBFbRtx28Qf"),
+        (idempotent_id("Board", "q", "get", "a"), "inv_12ti0g30oAye3SnGaDw86B9litpslxHLYf"),
+        (idempotent_id("Board", "q", "get", "a", scope="b"), "inv_174rq2A9bm3T2nNHdi2wVB1O70j3FKnJto"),
+    ],
+)
+def test_computed_ids_are_those_of_the_official_server(found: InvocationId, seen: str) -> None:
+    assert format_invocation_id(found) == seen

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from restate.runtime.ingress.errors import IngressError
+from restate.runtime.ingress.paths import normalize
 from restate.runtime.model.target import HandlerType
 from restate.runtime.net.http import Headers, Request
 from restate.runtime.schema.deployment import Handler
@@ -83,8 +84,14 @@ def _first_values(request: Request, headers: Headers) -> tuple[tuple[str, str], 
         if name_text not in seen:
             seen[name_text] = value.decode("ascii") if value.isascii() else header_text(name, value)
     if "x-restate-ingress-path" not in seen:
-        seen["x-restate-ingress-path"] = request.target.decode("latin-1")
+        seen["x-restate-ingress-path"] = _path_of(request)
     return tuple(seen.items())
+
+
+def _path_of(request: Request) -> str:
+    """Path and query, the path as the ingress has read it."""
+    path, query = normalize(request.target)
+    return f"{path}?{query}" if b"?" in request.target else path
 
 
 def execution_time_text(epoch_ms: int) -> str:

@@ -27,7 +27,7 @@ from restate.runtime.model.target import Generation
 from restate.runtime.model.trace import TraceContext
 from restate.runtime.net.http import Request, Response
 from restate.runtime.partition.handle import Partition
-from restate.runtime.schema.addressing import address
+from restate.runtime.schema.addressing import AddressError, address
 from restate.runtime.schema.deployment import Handler, Service
 from restate.runtime.schema.options import Defaults
 from restate.runtime.telemetry.metrics import IngressMetrics
@@ -83,7 +83,7 @@ class ModernIngress:
         """The checks come in the order of ingress.md §3.2: of several faults, clients are told the same one."""
         idempotency_key = modern_idempotency_key(request, route.handler)
         if route.scope is not None:
-            raise refuse_scope(route.scope)
+            refuse_scope(route.scope)
         check_method(request, "GET", "POST")
         body = request.complete_body
         if body is None or len(body) > self._size_limit:
@@ -96,15 +96,7 @@ class ModernIngress:
             raise IngressError(
                 400, "cannot use the delay query parameter with calls. The delay is supported only with sends"
             )
-        callee = address(
-            self._partition.schema,
-            route.service.name,
-            route.handler.name,
-            route.key,
-            idempotency_key=idempotency_key,
-            ids=self._ids,
-            defaults=self._defaults,
-        )
+        callee = self._callee(route, idempotency_key)
         entry = self._tracer.entry(
             context_in(request.headers), route.service.name, route.handler.name, request.peer
         )
@@ -115,6 +107,21 @@ class ModernIngress:
         if isinstance(reply.outcome, Failure):
             measured.status = INVOCATION_ERROR
         return outcome_answer(reply, self._partition.schema, self._json)
+
+    def _callee(self, route: Route, idempotency_key: str | None) -> Callee:
+        try:
+            return address(
+                self._partition.schema,
+                route.service.name,
+                route.handler.name,
+                route.key,
+                idempotency_key=idempotency_key,
+                ids=self._ids,
+                defaults=self._defaults,
+            )
+        except AddressError as error:
+            # The registry has changed while the body arrived.
+            raise IngressError(503, f"the service '{route.service.name}' has just changed. Retry.") from error
 
     async def _send(
         self,

@@ -6,12 +6,12 @@ from urllib.parse import parse_qsl
 from restate.runtime.ingress.errors import IngressError
 from restate.runtime.model.duration import parse_duration
 
-_CLOCK_FORM = re.compile(r"(\d{1,9}):([0-5]\d):([0-5]\d)")
+_CLOCK_FORM = re.compile(r"([0-9]+):([0-9]+):([0-9]+(?:[.,][0-9]+)?)$")
 
 
 def parameter(query: str, wanted: str) -> str | None:
     """The first value of a parameter; its name counts in any case."""
-    if wanted not in query.lower():
+    if wanted not in query.lower() and "%" not in query:
         return None
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name.lower() == wanted:
@@ -27,12 +27,9 @@ def delay_ms(query: str) -> int | None:
     if text.isdecimal() and text.isascii() and len(text) <= 15:
         # Bare digits are the milliseconds that the Python SDK's client sends; an extension of ours.
         return int(text)
-    clock_form = _CLOCK_FORM.fullmatch(text)
-    if clock_form is not None:
-        hours, minutes, seconds = map(int, clock_form.groups())
-        return ((hours * 60 + minutes) * 60 + seconds) * 1000
     try:
-        return parse_duration(text.removeprefix("+"))
+        # The last part may be written as `1:30:00`.
+        return parse_duration(_CLOCK_FORM.sub(r"\1h \2m \3s", text.removeprefix("+")))
     except ValueError as error:
         raise bad_delay(str(error)) from error
 

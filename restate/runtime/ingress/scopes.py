@@ -1,6 +1,7 @@
-"""Scopes and limit keys (ingress.md §3.7): checked like upstream does, and refused, since nothing here uses them."""
+"""Scopes and limit keys (ingress.md §3.7): checked like upstream does. Calls with one are refused: nothing here uses them."""
 
 import re
+from typing import Never
 
 from restate.runtime.ingress.errors import IngressError
 
@@ -8,12 +9,17 @@ _LONGEST = 36
 _ALLOWED = re.compile(r"[a-zA-Z0-9_.-]*")
 
 
-def refuse_scope(scope: str) -> IngressError:
-    """Why a call in this scope is not served."""
-    fault = _fault(scope)
+def check_scope(scope: str | None) -> None:
+    """Raises IngressError 400 unless it is one, or there is none."""
+    fault = None if scope is None else _fault(scope)
     if fault is not None:
-        return IngressError(400, f"bad scope value: {fault}")
-    return IngressError(400, "scoped invocations require vqueues to be enabled")
+        raise IngressError(400, f"bad scope value: {fault}")
+
+
+def refuse_scope(scope: str) -> Never:
+    """Raises IngressError 400, which tells why a call in this scope is not served."""
+    check_scope(scope)
+    raise IngressError(400, "scoped invocations require vqueues to be enabled")
 
 
 def refuse_limit_key(limit_key: str) -> IngressError:

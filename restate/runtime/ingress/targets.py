@@ -3,6 +3,7 @@
 import msgspec
 
 from restate.runtime.ingress.errors import IngressError
+from restate.runtime.ingress.scopes import check_scope
 from restate.runtime.model.ids import IdError, InvocationId, parse_invocation_id
 from restate.runtime.schema.addressing import idempotent_id, workflow_run_id
 
@@ -14,6 +15,7 @@ class _ById(msgspec.Struct, tag_field="target", tag="invocation", rename="camel"
 class _Workflow(msgspec.Struct, tag_field="target", tag="workflow", rename="camel"):
     workflow_name: str
     workflow_key: str
+    scope: str | None = None
 
 
 class _Idempotent(msgspec.Struct, tag_field="target", tag="idempotentInvocation", rename="camel"):
@@ -21,6 +23,7 @@ class _Idempotent(msgspec.Struct, tag_field="target", tag="idempotentInvocation"
     handler: str
     idempotency_key: str
     key: str | None = None
+    scope: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_ById | _Workflow | _Idempotent)
@@ -38,7 +41,11 @@ def parse_target(body: bytes) -> InvocationId:
                 return parse_invocation_id(text)
             except IdError as error:
                 raise IngressError(400, f"bad invocation id '{text}': {error}") from error
-        case _Workflow(workflow_name=name, workflow_key=key):
-            return workflow_run_id(name, key)
+        case _Workflow(workflow_name=name, workflow_key=key, scope=scope):
+            check_scope(scope)
+            return workflow_run_id(name, key, scope=scope)
         case _:
-            return idempotent_id(target.service, target.key, target.handler, target.idempotency_key)
+            check_scope(target.scope)
+            return idempotent_id(
+                target.service, target.key, target.handler, target.idempotency_key, scope=target.scope
+            )

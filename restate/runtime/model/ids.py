@@ -186,15 +186,21 @@ def bucket_of_idempotency_key(idempotency_key: str) -> int:
     return xxhash.xxh3_64_intdigest(idempotency_key.encode() + b"\xff") % SERVICE_BUCKETS
 
 
-def workflow_uuid(service: str, key: str) -> bytes:
+def workflow_uuid(service: str, key: str, *, scope: str | None = None) -> bytes:
     """Deterministic uuid of a workflow run: the same workflow key is the same invocation."""
-    return hashlib.sha256(b"wf," + service.encode() + b"," + key.encode()).digest()[:16]
+    return _named_uuid("wf", scope, service, key)
 
 
-def idempotent_uuid(service: str, key: str | None, handler: str, idempotency_key: str) -> bytes:
+def idempotent_uuid(
+    service: str, key: str | None, handler: str, idempotency_key: str, *, scope: str | None = None
+) -> bytes:
     """Deterministic uuid of a modern call with an idempotency key."""
-    scope = [service, handler, idempotency_key] if key is None else [service, key, handler, idempotency_key]
-    return hashlib.sha256(b"ik," + ",".join(scope).encode()).digest()[:16]
+    return _named_uuid("ik", scope, service, key, handler, idempotency_key)
+
+
+def _named_uuid(*parts: str | None) -> bytes:
+    """Of the parts that are there."""
+    return hashlib.sha256(",".join([part for part in parts if part is not None]).encode()).digest()[:16]
 
 
 def classic_idempotent_uuid(service: str, idempotency_key: str) -> bytes:

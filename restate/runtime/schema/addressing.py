@@ -62,19 +62,27 @@ def address(
     )
 
 
-def workflow_run_id(service: str, key: str) -> InvocationId:
-    """The id of the one run that a workflow key has, whether it exists or not."""
-    return InvocationId(model_ids.partition_key_of_key(key) + model_ids.workflow_uuid(service, key))
+def workflow_run_id(service: str, key: str, *, scope: str | None = None) -> InvocationId:
+    """The id of the one run that a workflow key has, whether it exists or not. scope: none of ours has one."""
+    partition_key = model_ids.partition_key_of_key(key if scope is None else scope)
+    return InvocationId(partition_key + model_ids.workflow_uuid(service, key, scope=scope))
 
 
-def idempotent_id(service: str, key: str | None, handler: str, idempotency_key: str) -> InvocationId:
-    """The id of a modern call with an idempotency key, whether it exists or not. key None: unkeyed service."""
-    if key is None:
+def idempotent_id(
+    service: str, key: str | None, handler: str, idempotency_key: str, *, scope: str | None = None
+) -> InvocationId:
+    """The id of a modern call with an idempotency key, whether it exists or not. key None: unkeyed service.
+
+    scope: none of ours has one.
+    """
+    if scope is not None:
+        partition_key = model_ids.partition_key_of_key(scope)
+    elif key is None:
         bucket = model_ids.bucket_of_idempotency_key(idempotency_key)
         partition_key = model_ids.partition_key_of_service(service, bucket)
     else:
         partition_key = model_ids.partition_key_of_key(key)
-    uuid = model_ids.idempotent_uuid(service, key, handler, idempotency_key)
+    uuid = model_ids.idempotent_uuid(service, key, handler, idempotency_key, scope=scope)
     return InvocationId(partition_key + uuid)
 
 
