@@ -77,6 +77,12 @@ async def test_what_is_not_one_message_is_refused(body: bytes, expected: int) ->
     assert [call.reply for call in echo.calls] == [None, said("next")]
 
 
+async def test_a_coding_that_only_looks_like_identity_unpacks_nothing() -> None:
+    async with serving() as (listener, _), await listener.connect_h2() as peer:
+        answer = await ask(peer, "Unary", frame(said("x"), COMPRESSED), (b"grpc-encoding", b"x-identity"))
+    assert status(answer) == 13
+
+
 async def test_a_message_of_the_greatest_length_is_put_together() -> None:
     text = "x" * (LIMIT - 4)
     assert len(said(text)) == LIMIT

@@ -4,7 +4,7 @@ from collections import deque
 
 from restate.runtime.grpc_server.packing import unpacked
 from restate.runtime.net.http import Request
-from restate.runtime.rpc.compression import too_large
+from restate.runtime.rpc.compression import is_gzip, too_large
 from restate.runtime.rpc.frames import HEAD_BYTES, FrameReader
 from restate.runtime.rpc.grpc_web import TextReader
 from restate.runtime.rpc.status import Code, RpcError
@@ -69,7 +69,7 @@ class FramedSource:
             self._reader.feed(piece)
 
     async def _unpacked(self, message: bytes) -> bytes:
-        if self._encoding is None or self._encoding == b"identity":
+        if self._encoding is None or not is_gzip(self._encoding):
             raise RpcError(
                 Code.INTERNAL, "a message is marked as compressed, but grpc-encoding names no coding"
             )
