@@ -48,6 +48,7 @@ def test_what_is_not_set_is_what_the_parts_do_by_themselves(tmp_path: Path) -> N
     assert rocks_options(config) == RocksOptions()
     settings = pool_settings(config)
     assert settings == attrs.evolve(settings, cancel_grace_s=0.25, longest_sql=1 << 20)
+    assert (settings.worker.catalog_timeout_s, settings.worker.catalog_row_limit) == (0.5, 100_000)
 
 
 @pytest.mark.parametrize(

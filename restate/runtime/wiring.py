@@ -265,6 +265,8 @@ def pool_settings(config: Config) -> PoolSettings:
             address_space_bytes=query.address_space,
             start_timeout_s=query.start_timeout_ms / 1000,
             cache_bytes=query.worker_cache,
+            catalog_timeout_s=query.catalog_timeout_ms / 1000,
+            catalog_row_limit=query.catalog_row_limit,
         ),
         worker_limit=min(4, os.cpu_count() or 1) if query.workers is None else query.workers,
         queue_limit=query.queue,

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import struct
+import time
 from datetime import date
 from decimal import Decimal
 
@@ -177,6 +178,16 @@ def test_a_huge_answer_is_refused(catalog: Catalog) -> None:
     assert (
         refused(catalog, "SELECT 1 FROM generate_series(1, 400), generate_series(1, 400)").sqlstate == "54000"
     )
+
+
+def test_rows_and_time_are_limited_as_asked_for() -> None:
+    catalog = Catalog(TABLES, [], timeout_s=0.01, row_limit=10)
+    assert len(answers(catalog, "SELECT 1 FROM generate_series(1, 10)")) == 10
+    error = refused(catalog, "SELECT 1 FROM generate_series(1, 11)")
+    assert (error.sqlstate, "more than 10 rows" in str(error)) == ("54000", True)
+    began = time.thread_time()
+    assert refused(catalog, "SELECT count(*) FROM pg_type a, pg_type b, pg_type c").sqlstate == "57014"
+    assert time.thread_time() - began < 0.4
 
 
 @pytest.mark.parametrize(

@@ -189,5 +189,9 @@ class Query:
     """Of the text of one statement, on either port."""
     worker_cache: Size = 16 * MIB
     """Parts of tables that each worker keeps in memory."""
+    catalog_timeout_ms: Millis = 500
+    """How long a statement about the catalog, such as clients send to list tables, may compute."""
+    catalog_row_limit: Count = 100_000
+    """Rows that it may give."""
     tmp_dir: Path | None = None
     """Where workers keep what does not fit into memory; emptied at start. None: in base_dir."""

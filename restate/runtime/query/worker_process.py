@@ -25,7 +25,7 @@ _MOST_STDERR = 2_000
 class WorkerSettings:
     """database: folder of the server's. home: where each worker gets a folder. memory_bytes: for the rows that a query
     has to hold; beyond it goes to disk where it can. address_space_bytes: what the process may allocate after its start.
-    cache_bytes: of parts of tables.
+    cache_bytes: of parts of tables. catalog_timeout_s, catalog_row_limit: of one statement about the catalog, see `Catalog`.
     """
 
     database: Path
@@ -34,6 +34,8 @@ class WorkerSettings:
     address_space_bytes: int
     start_timeout_s: float
     cache_bytes: int = 16 << 20
+    catalog_timeout_s: float = 0.5
+    catalog_row_limit: int = 100_000
 
 
 class WorkerGone(Exception):
@@ -65,6 +67,8 @@ class WorkerProcess:
                 "memory_bytes": settings.memory_bytes,
                 "address_space_bytes": settings.address_space_bytes,
                 "cache_bytes": settings.cache_bytes,
+                "catalog_timeout_s": settings.catalog_timeout_s,
+                "catalog_row_limit": settings.catalog_row_limit,
                 "niceness": _NICENESS,
             }
             with (home / "stderr").open("wb") as stderr:

@@ -50,6 +50,7 @@ class Worker:
     """One per process."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._socket = socket.socket(fileno=settings.socket)
         self._requests: SimpleQueue[frames.Request] = SimpleQueue()
         home = Path(settings.home)
@@ -125,7 +126,12 @@ class Worker:
     def _system_tables(self) -> Catalog:
         if self._catalog is None:
             schemas = {table.name: table.schema for table in tables.TABLES}
-            self._catalog = Catalog(schemas, [table.name for table in tables.TABLES if table.view])
+            self._catalog = Catalog(
+                schemas,
+                [table.name for table in tables.TABLES if table.view],
+                timeout_s=self._settings.catalog_timeout_s,
+                row_limit=self._settings.catalog_row_limit,
+            )
         return self._catalog
 
     # -- running -------------------------------------------------------------------------------------------------

@@ -12,4 +12,6 @@ class Settings(msgspec.Struct, frozen=True):
     memory_bytes: int
     address_space_bytes: int
     cache_bytes: int
+    catalog_timeout_s: float
+    catalog_row_limit: int
     niceness: int

@@ -24,9 +24,6 @@ from restate.runtime.query.worker.catalog.scope import quoted
 from restate.runtime.query.worker.catalog.session import CatalogSession, Environment
 from restate.runtime.query.worker.oids import size_of
 
-_TIMEOUT_S = 0.5
-"""Of processor time; longer than any statement a client sends takes by far. A wrong join must not hold the worker."""
-_MOST_ROWS = 100_000
 _STEPS_BETWEEN_CHECKS = 1000
 _CACHED_STATEMENTS = 256
 _KEYWORD_CLASSES = {
@@ -64,8 +61,20 @@ class CatalogResult:
 class Catalog:
     """Built once per worker. `describe` and `run` raise QueryError: 42601, 0A000, 42P01, 42703, 57014 and others."""
 
-    def __init__(self, tables: Mapping[str, pa.Schema], views: Collection[str]) -> None:
-        """tables: {name: schema} of everything in schema `public`, views included. views: which of them are views."""
+    def __init__(
+        self,
+        tables: Mapping[str, pa.Schema],
+        views: Collection[str],
+        *,
+        timeout_s: float = 0.5,
+        row_limit: int = 100_000,
+    ) -> None:
+        """tables: {name: schema} of everything in schema `public`, views included. views: which of them are views.
+
+        timeout_s: of processor time, for one statement; a wrong join must not hold the worker. row_limit: of its result.
+        """
+        self._timeout_s = timeout_s
+        self._row_limit = row_limit
         ours = data_tables(tables, views)
         self._environment = Environment(ours)
         self._names = frozenset(tables)
@@ -112,9 +121,9 @@ class Catalog:
         return translation
 
     def _rows(self, translation: Translation, values: list[object]) -> list[tuple[object, ...]]:
-        self._deadline = time.thread_time() + _TIMEOUT_S
+        self._deadline = time.thread_time() + self._timeout_s
         try:
-            found = self._database.execute(translation.sql, values).fetchmany(_MOST_ROWS + 1)
+            found = self._database.execute(translation.sql, values).fetchmany(self._row_limit + 1)
         except sqlite3.OperationalError as error:
             if self._environment.error is not None:
                 raise self._environment.error from error
@@ -125,8 +134,8 @@ class Catalog:
             raise QueryError(f"this catalog query is not supported: {error}", NOT_SUPPORTED) from error
         except sqlite3.Error as error:
             raise QueryError(f"this catalog query is not supported: {error}", NOT_SUPPORTED) from error
-        if len(found) > _MOST_ROWS:
-            raise QueryError(f"a catalog query gives more than {_MOST_ROWS} rows", TOO_LARGE)
+        if len(found) > self._row_limit:
+            raise QueryError(f"a catalog query gives more than {self._row_limit} rows", TOO_LARGE)
         # A select list may be empty; SQLite's has NULL then.
         return found if translation.columns else [()] * len(found)
 
