@@ -85,6 +85,7 @@ def test_the_postgres_port_gets_its_settings_in_its_own_units(tmp_path: Path) ->
         postgres__idle_timeout="1m",
         postgres__write_timeout="500ms",
         postgres__sql_size_limit="2MiB",
+        net__linger_timeout="3s",
     )
     options = postgres_options(config, None)
     assert options.password is not None
@@ -93,6 +94,7 @@ def test_the_postgres_port_gets_its_settings_in_its_own_units(tmp_path: Path) ->
         0.5,
         2 * 1024 * 1024,
     )
+    assert options.linger_timeout == 3
 
 
 def test_a_key_file_beside_the_working_directory_signs(

@@ -186,6 +186,7 @@ def postgres_options(config: Config, tls: ServerTls | None) -> PostgresOptions:
         write_timeout=postgres.write_timeout_ms / 1000,
         idle_timeout=float("inf") if idle_ms is None else idle_ms / 1000,
         portal_idle_timeout=postgres.portal_idle_timeout_ms / 1000,
+        linger_timeout=config.net.linger_timeout_ms / 1000,
         limits=PostgresLimits(
             message_size=postgres.message_size_limit,
             sql_size=postgres.sql_size_limit,

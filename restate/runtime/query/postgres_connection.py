@@ -50,8 +50,6 @@ _WORTH_SENDING = 8 * 1024
 """Bytes of output that do not wait until the next rows have come."""
 _PAUSES = 64
 """Statements of one message after which others have their turn."""
-_LINGER = 1.0
-"""Seconds for a client to read why its connection ends; without them the system may throw the reason away."""
 _ENDED = getattr(select, "POLLRDHUP", 0)  # Linux alone tells it apart from bytes to read
 
 
@@ -137,7 +135,7 @@ class Connection:
             self._reason = FatalError(INTERNAL, "internal error; the server's log has more")
 
     async def _say_why(self, reason: FatalError) -> None:
-        with trio.move_on_after(_LINGER):
+        with trio.move_on_after(self._options.linger_timeout):
             try:
                 await self._stream.send_all(sent.error(reason))
                 if isinstance(self._stream, trio.SocketStream):

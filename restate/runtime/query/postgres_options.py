@@ -23,4 +23,6 @@ class PostgresOptions:
     idle_timeout: float = float("inf")
     portal_idle_timeout: float = 30.0
     """The same while a suspended portal keeps a worker from others."""
+    linger_timeout: float = 1.0
+    """For a client to read why its connection ends; without it the system may throw the reason away."""
     limits: Limits = attrs.field(factory=Limits)
