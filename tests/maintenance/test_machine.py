@@ -1,5 +1,7 @@
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,6 +47,18 @@ def test_the_disk_is_looked_at_where_the_data_would_be(tmp_path: Path) -> None:
     findings = machine.disk(tmp_path / "not" / "there")
     assert {finding.subject for finding in findings} == {"disk space", "disk flush"}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("free", "level", "text"),
+    [(10 << 20, "problem", "10 MiB"), (500 << 20, "warning", "500 MiB"), (3 << 30, "ok", "3.0 GiB")],
+)
+def test_little_space_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, level: str, text: str
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    space = next(finding for finding in machine.disk(tmp_path) if finding.subject == "disk space")
+    assert (space.level, text in space.text) == (level, True)
 
 
 @pytest.mark.parametrize("base_dir", ["file", "file/below", "a" * 300, "/proc/restate"])

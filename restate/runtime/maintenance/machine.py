@@ -72,12 +72,13 @@ def disk(base_dir: Path) -> list[Finding]:
 
 def _unusable(folder: Path, error: OSError) -> Finding:
     text = f"cannot write to {folder}: {error.strerror} (RT0002)"
-    return Finding("problem", "disk", text, "correct its permissions, or set base_dir")
+    return Finding("problem", "disk", text, "correct its permissions, free some space, or set base_dir")
 
 
 def _space(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
-    text = f"{free / (1 << 30):.1f} GiB are free at {folder}"
+    amount = f"{free / (1 << 30):.1f} GiB" if free >= 1 << 30 else f"{free >> 20} MiB"
+    text = f"{amount} are free at {folder}"
     hint = "free some space, or set base_dir: the server stops when it cannot write"
     if free < TOO_LITTLE_SPACE_BYTES:
         return Finding("problem", "disk space", text, hint)
