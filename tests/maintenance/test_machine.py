@@ -81,6 +81,13 @@ def test_data_of_the_future_is_reported(tmp_path: Path) -> None:
     assert "100 s in the future" in machine.clock(tmp_path, 999_900_000).text
 
 
+def test_a_finding_leaves_passwords_of_addresses_out() -> None:
+    assert (
+        Finding("ok", "deployment", "dp_1 at http://a:b@h:1/").line()
+        == "ok       deployment     dp_1 at http://***@h:1/"
+    )
+
+
 def test_a_finding_says_what_to_do_on_a_second_line() -> None:
     assert Finding("problem", "clock", "behind", "set it").line().splitlines() == [
         "problem  clock          behind",

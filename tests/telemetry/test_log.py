@@ -100,6 +100,18 @@ def test_what_a_service_sends_cannot_break_the_line_or_the_terminal(log_format: 
         assert control not in stream.getvalue()
 
 
+@pytest.mark.parametrize("log_format", ["pretty", "compact", "json"])
+def test_passwords_of_addresses_are_left_out(log_format: log.LogFormat) -> None:
+    stream = lines_of(log_format)
+    logging.getLogger("restate.x").error("calling 'http://me:hunter2@host:1/a@b' of a@b")
+    try:
+        raise ValueError("https://hunter2@host/")
+    except ValueError:
+        logging.getLogger("restate.x").exception("failed")
+    assert "hunter2" not in stream.getvalue()
+    assert "http://***@host:1/a@b' of a@b" in stream.getvalue()
+
+
 def test_a_compact_line_has_the_hint_of_its_code() -> None:
     stream = lines_of("compact")
     logging.getLogger("restate.invoker").warning("attempt failed", extra={"code": "RT0010"})

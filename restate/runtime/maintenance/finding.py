@@ -4,6 +4,8 @@ from typing import Literal
 
 import attrs
 
+from restate.runtime.telemetry.log import without_passwords
+
 Level = Literal["ok", "warning", "problem"]
 
 
@@ -18,5 +20,5 @@ class Finding:
 
     def line(self) -> str:
         """For a terminal, two lines at most."""
-        first = f"{self.level:8} {self.subject:14} {self.text}"
+        first = f"{self.level:8} {self.subject:14} {without_passwords(self.text)}"
         return f"{first}\n{'':8} {'':14} -> {self.hint}" if self.hint else first

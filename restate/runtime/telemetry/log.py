@@ -49,6 +49,8 @@ _JSON_CONTROL = {c: f"\\u{c:04x}" for c in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
 _DISCREET = ("h2", "hpack", "hpack.hpack", "hpack.table")
 """Libraries that log the values of headers, thus tokens, when they debug. They do not, whatever the filter says."""
 
+_USER_INFO = re.compile(r"(?<=://)[^/@\s'\"]+@")
+
 _handler: logging.Handler | None = None
 _configured: set[str] = set()
 
@@ -118,6 +120,11 @@ def configure(
         _configured.add(name)
 
 
+def without_passwords(text: str) -> str:
+    """Addresses in it, as of deployments, without what stands before their @."""
+    return _USER_INFO.sub("***@", text) if "@" in text else text
+
+
 def make_formatter(log_format: LogFormat, ansi: bool) -> logging.Formatter:
     """The formatter of one of the three formats."""
     renderers: dict[LogFormat, Callable[[logging.LogRecord], str]] = {
@@ -164,7 +171,7 @@ def _compact(record: logging.LogRecord, ansi: bool) -> str:
 
 def _json(record: logging.LogRecord) -> str:
     """`{"timestamp", "level", "target", "fields": {"message", ...}}`, the layout of upstream's JSON log."""
-    fields: dict[str, object] = {"message": record.getMessage(), **_fields(record)}
+    fields: dict[str, object] = {"message": without_passwords(record.getMessage()), **_fields(record)}
     hint = _hint(fields)
     if hint:
         fields["hint"] = hint
@@ -207,7 +214,7 @@ def _pairs(fields: Mapping[str, object], ansi: bool) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    return record.getMessage().translate(_CONTROL)
+    return without_passwords(record.getMessage()).translate(_CONTROL)
 
 
 def _level_name(record: logging.LogRecord) -> str:
@@ -227,4 +234,4 @@ def _timestamp(record: logging.LogRecord) -> str:
 def _traceback(record: logging.LogRecord) -> str:
     if not record.exc_info or record.exc_info[1] is None:
         return ""
-    return logging.Formatter().formatException(record.exc_info)
+    return without_passwords(logging.Formatter().formatException(record.exc_info))
