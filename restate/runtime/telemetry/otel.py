@@ -36,6 +36,7 @@ from restate.runtime.model.result import Failure
 from restate.runtime.model.target import Target
 from restate.runtime.model.trace import TraceContext, span_id_of
 from restate.runtime.telemetry.jaeger_file import JaegerFileExporter
+from restate.runtime.telemetry.log import without_passwords
 from restate.runtime.telemetry.otlp_grpc import PORT as GRPC_PORT
 from restate.runtime.telemetry.otlp_grpc import GrpcSpanExporter
 from restate.runtime.telemetry.tracing import UNTOLD, AttemptSpan, Entry
@@ -217,7 +218,7 @@ class _Attempt:
         if deployment is not None:
             self._span.set_attribute("restate.deployment.id", deployment)
         if error is not None:
-            self._span.set_status(Status(StatusCode.ERROR, error))
+            self._span.set_status(Status(StatusCode.ERROR, without_passwords(error)))
         self._span.end()
 
 
