@@ -251,12 +251,44 @@ async def test_garbage_after_the_preface() -> None:
         await server.still_serves()
 
 
-async def test_a_body_that_is_not_as_long_as_declared() -> None:
-    async with running() as server:
-        async with await server.connect_h2() as peer:
-            with pytest.raises(EOFError):
-                await peer.exchange(b"POST", b"/", b"123", [(b"content-length", b"5")])
-        await server.still_serves()
+@pytest.mark.parametrize("declared", [b"0", b"2", b"5"])
+@pytest.mark.parametrize("trailers", [False, True])
+async def test_a_body_that_is_not_as_long_as_declared_resets_its_stream(
+    declared: bytes, trailers: bool
+) -> None:
+    seen: list[bytes] = []
+
+    async def handler(request: Request, response: Response) -> None:
+        if request.target == b"/waits":
+            await response.start(200, [])
+        seen.append(await request.body(1_000))
+        if request.target == b"/waits":
+            await response.finish()
+        else:
+            await response.send(200, [])
+
+    async with running(handler) as server, await server.connect_h2() as peer:
+        other = peer.begin(b"POST", b"/waits", end=False)
+        stream_id = peer.begin(b"POST", b"/", [(b"content-length", declared)], end=False)
+        peer.h2.send_data(stream_id, b"123", end_stream=not trailers)
+        if trailers:
+            peer.h2.send_headers(stream_id, [(b"x-t", b"1")], end_stream=True)
+        await peer.flush()
+        answer = await peer.answer(stream_id)
+        assert (answer.status, answer.reset) == (0, ErrorCodes.PROTOCOL_ERROR)
+        assert seen == []
+        peer.h2.end_stream(other)
+        await peer.flush()
+        assert (await peer.answer(other)).status == 200
+        assert seen == [b""]
+
+
+async def test_a_request_without_the_body_that_it_declares() -> None:
+    async with running() as server, await server.connect_h2() as peer:
+        stream_id = peer.begin(b"POST", b"/", [(b"content-length", b"3")])
+        await peer.flush()
+        assert (await peer.answer(stream_id)).reset == ErrorCodes.PROTOCOL_ERROR
+        assert (await peer.exchange(b"POST", b"/", b"", [(b"content-length", b"0")])).status == 200
 
 
 async def test_input_from_a_client_that_does_not_read_is_bounded() -> None:

@@ -266,9 +266,13 @@ class H2Connection:
         stream = self._streams.get(event.stream_id)
         size = event.flow_controlled_length
         if stream is not None and event.data:
+            stream.received += len(event.data)
             stream.request.pending.append(bytes(event.data))
             stream.wake_reader()
             size -= len(event.data)  # the padding, which nobody reads
+            declared = stream.request.content_length
+            if declared is not None and stream.received > declared:
+                self._break_off(stream)
         elif not event.data and event.stream_ended is None:
             self._count_control(event)
         if size:
@@ -276,9 +280,20 @@ class H2Connection:
 
     def _on_end(self, event: _h2.events.StreamEnded) -> None:
         stream = self._streams.get(event.stream_id)
-        if stream is not None:
-            stream.request.arrived = True
-            stream.wake_reader()
+        if stream is None:
+            return
+        if stream.request.content_length not in (None, stream.received):
+            self._break_off(stream)
+            return
+        stream.request.arrived = True
+        stream.wake_reader()
+
+    def _break_off(self, stream: H2Stream) -> None:
+        """The body is not as long as declared: nobody may take what has come for the whole of it."""
+        if not stream.lost:
+            self._reset(stream.id, _ErrorCodes.PROTOCOL_ERROR)
+            stream.abandon()
+            self._count_reset()
 
     def _on_trailers(self, event: _h2.events.TrailersReceived) -> None:
         try:

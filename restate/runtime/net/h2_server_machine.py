@@ -18,6 +18,10 @@ _END_STREAM, _END_HEADERS = 0x1, 0x4
 _FRAME_HEAD = struct.Struct(">HBBBL")
 
 
+def _declares_nothing(headers: Any) -> None:
+    """In place of h2's look at content-length."""
+
+
 class _ConnectionState(_h2.connection.H2ConnectionStateMachine):
     """After a GOAWAY of the client its open streams go on: in the original the connection is closed by it."""
 
@@ -68,6 +72,12 @@ class ServerMachine(_h2.connection.H2Connection):
     def open_inbound_streams(self) -> int:
         """h2 walks over all streams here for every new one; with the limit it ends the connection."""
         return len(self.streams)
+
+    def _begin_new_stream(self, stream_id: int, allowed_ids: Any) -> Any:
+        """A body that is not as long as declared is the fault of its stream; h2 would end the connection for it."""
+        stream = super()._begin_new_stream(stream_id, allowed_ids)
+        stream._initialize_content_length = _declares_nothing  # type: ignore[method-assign]
+        return stream
 
     def forget(self, stream_id: int) -> None:
         """Let go of a stream if it is closed; late frames for it are still known as such."""

@@ -30,13 +30,24 @@ class H2Request(Request):
 class H2Stream:
     """What the connection knows of one request in progress."""
 
-    __slots__ = ("_readable", "_writable", "connection", "id", "lost", "request", "response", "scope")
+    __slots__ = (
+        "_readable",
+        "_writable",
+        "connection",
+        "id",
+        "lost",
+        "received",
+        "request",
+        "response",
+        "scope",
+    )
 
     def __init__(self, connection: "H2Connection", stream_id: int) -> None:
         self.connection = connection
         self.id = stream_id
         self.scope: trio.CancelScope  # around the handler
         self.lost = False  # reset by the client, or its connection is gone
+        self.received = 0  # bytes of the body
         self.request: H2Request
         self.response: H2Response
         self._readable: trio.Event | None = None
