@@ -62,6 +62,18 @@ def test_an_attempt_tells_its_deployment_and_why_it_failed(error: str | None, de
     )
 
 
+def test_a_span_leaves_passwords_of_addresses_out() -> None:
+    kept = Kept()
+    tracer = OtelTracer({"kept": kept}, 1.0, "test")
+    span = tracer.attempt(ID, traced())
+    assert span is not None
+    span.end("[RT0010] error when calling 'http://me:hunter2@host/'", None)
+    tracer.shutdown()
+    assert [each.status.description for each in kept.spans] == [
+        "[RT0010] error when calling 'http://***@host/'"
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [(ValueError("no such key"), "no such key"), (GeneratorExit(), "cut before its answer")],
