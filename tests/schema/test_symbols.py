@@ -179,6 +179,14 @@ def test_a_made_contract_never_disturbs_another_one(name: str) -> None:
     assert hidden(service("shop"), service("shop.Cart")) == ("shop.Cart",)
 
 
+@pytest.mark.parametrize(
+    "name", ["google", "google.protobuf", "google.protobuf.Value", "google-protobuf.Value"]
+)
+def test_a_made_contract_never_disturbs_the_standard_files(name: str) -> None:
+    expected = () if "-" in name else (name,)
+    assert hidden(service(name)) == expected
+
+
 def test_a_change_shows_in_the_next_registry() -> None:
     first = registry(deployment("dp_m", service("S")))
     assert first.symbols() is first.symbols()

@@ -46,7 +46,8 @@ def public_symbols(
             service.name,
         ),
     )
-    names = _Names(builtin_services)
+    builtin = tuple(builtin)
+    names = _Names(builtin_services, builtin)
     files: list[ContractFile] = []
     hidden: list[str] = []
     for service in public:
@@ -67,11 +68,12 @@ def is_visible(service: Service) -> bool:
 class _Names:
     """The names that are in use."""
 
-    def __init__(self, services: Iterable[str]) -> None:
+    def __init__(self, services: Iterable[str], files: Iterable[ContractFile]) -> None:
+        """services, files: ours."""
         self.services = set(services)
-        self._types: set[str] = set()
+        self._types = {name for file in files for name in file.types}
         self._packages: set[str] = set()
-        for name in self.services:
+        for name in self.services | self._types:
             self._packages |= _packages(name)
 
     def take(self, service: str, file: ContractFile) -> bool:
