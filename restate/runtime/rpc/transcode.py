@@ -98,9 +98,12 @@ def _decode(text: str) -> Any:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"duplicate field '{twice[:100]}'")
+        # One look at each: with many fields, looking for every one of them among all others would take days.
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"duplicate field '{name[:100]}'")
+            seen.add(name)
     return made
 
 
