@@ -2,7 +2,7 @@
 invocations, inbox entries or journal rows as in one with ten thousand. `scripts/bench_engine.py` measures the time.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import attrs
 import pytest
@@ -43,7 +43,7 @@ class CountingStore:
             self.scanned += 1
             yield row
 
-    def write(self, writes: Sequence[Write]) -> None:
+    def write(self, writes: list[Write]) -> None:
         self.writes += len(writes)
         self._store.write(writes)
         self._store.flush()

@@ -61,7 +61,7 @@ class PointedStore:
     def figure(self, name: str, table: str) -> int:
         return self._store.figure(name, table)
 
-    def write(self, writes: Sequence[Write]) -> None:
+    def write(self, writes: list[Write]) -> None:
         self._points.passed("before write")
         self._store.write(writes)
         self._points.passed("after write")

@@ -58,7 +58,7 @@ class PoweredStore(MemoryStore):
 
     power = Power()
 
-    def write(self, writes: Sequence[Write]) -> None:
+    def write(self, writes: list[Write]) -> None:
         self.power.point("before write")
         super().write(writes)
         self.power.point("after write")

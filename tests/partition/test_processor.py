@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ class CountingStore(MemoryStore):
         self.writes: list[int] = []
         self.fail = False
 
-    def write(self, writes: Sequence[Write]) -> None:
+    def write(self, writes: list[Write]) -> None:
         if self.fail:
             raise StorageError("the disk is full")
         self.writes.append(len(writes))

@@ -224,7 +224,7 @@ async def test_a_flush_that_fails_ends_the_committer_and_performs_nothing(store:
 
 async def test_a_write_that_fails_reaches_the_writer_and_nothing_can_be_written_after_it() -> None:
     class FullStore(MemoryStore):
-        def write(self, writes: Sequence[Write]) -> None:
+        def write(self, writes: list[Write]) -> None:
             raise StorageError("disk full")
 
     committer = Committer(FullStore(), lambda _: None)

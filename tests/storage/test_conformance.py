@@ -92,7 +92,7 @@ def test_the_last_write_to_a_key_wins_in_one_write_and_over_several(store: Store
 
 def test_a_range_is_deleted_with_its_start_and_without_its_end(engine: tuple[Store, Reopen]) -> None:
     store, reopen = engine
-    store.write([("inv", key, b"x") for key in (b"a", b"b", b"b\xff", b"c")] + [("run", b"b", b"x")])
+    store.write([*(("inv", key, b"x") for key in (b"a", b"b", b"b\xff", b"c")), ("run", b"b", b"x")])
     store.write([("inv", b"b1", b"x"), ("inv", b"b", DeleteUpTo(b"c")), ("inv", b"b2", b"x")])
     assert [key for key, _ in store.scan("inv", b"", None)] == [b"a", b"b2", b"c"]
     assert store.get("inv", b"b") is None
@@ -159,7 +159,7 @@ def test_a_store_is_a_sorted_dictionary(
     store.write([(table, key, None) for table in ("inv", "state") for key, _ in store.scan(table, b"", None)])
     model: dict[tuple[str, bytes], bytes] = {}
     for batch in batches:
-        store.write(batch)
+        store.write(batch.copy())
         for table, key, value in batch:
             if value is None:
                 model.pop((table, key), None)

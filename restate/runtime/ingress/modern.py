@@ -85,10 +85,12 @@ class ModernIngress:
         if route.scope is not None:
             refuse_scope(route.scope)
         check_method(request, "GET", "POST")
+        # It stays with the request, which hands it over at last: it may be long, and so may the wait for the outcome.
         body = request.complete_body
         if body is None or len(body) > self._size_limit:
             body = await request.body(self._size_limit)
         check_input(route.handler.input, request.header(b"content-type"), body)
+        del body
         delay = delay_ms(query) if query else None
         _check_limit_key(query, request)
         headers = forwarded(request)
@@ -102,8 +104,8 @@ class ModernIngress:
         )
         with entry as trace:
             if route.send:
-                return await self._send(callee, body, headers, delay, trace)
-            reply = await self._partition.call(callee, body, headers, trace=trace)
+                return await self._send(callee, request.take_body(), headers, delay, trace)
+            reply = await self._partition.call(callee, request.take_body(), headers, trace=trace)
         if isinstance(reply.outcome, Failure):
             measured.status = INVOCATION_ERROR
         return outcome_answer(reply, self._partition.schema, self._json)

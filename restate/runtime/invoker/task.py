@@ -121,6 +121,7 @@ class AttemptTask:
                 route.deployment, run.id, run.record, attempt.content_type, self._identity, trace_headers
             )
             exchange = await self._open(route, headers, first, end=one_shot)
+            del first  # it may be long, and so may the attempt
             async with exchange:
                 stream = Stream(
                     attempt, exchange, run.record.journal_length, inactivity_ms / 1000, closed=one_shot

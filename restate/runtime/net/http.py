@@ -102,6 +102,14 @@ class Request:
             self._whole = self.pending[0] if self.pending else b""
         return self._whole
 
+    def take_body(self) -> bytes:
+        """The whole body, which `body` has returned before. The request lets go of it, and so it can be taken once."""
+        whole = self.complete_body
+        if whole is None:
+            raise RuntimeError("expected take_body after the whole body has arrived")
+        self.release()
+        return whole
+
     def release(self) -> None:
         """Let go of the body once the request is answered: the connection may keep the request for long after that."""
         self.pending.clear()

@@ -183,11 +183,14 @@ class Partition:
         trace: TraceContext | None = None,
     ) -> IngressReply:
         """Start or join the invocation and wait for its outcome, however long. Raises Overloaded."""
-        return await self._ask(
-            self._replies,
-            _Waiter(callee.invocation),
-            lambda request_id: _invoke(callee, body, headers, source, trace, sink=IngressSink(request_id)),
-        )
+        request_id = next(self._request_ids)
+        waiter = self._replies[request_id] = _Waiter(callee.invocation)
+        try:
+            self.offer(_invoke(callee, body, headers, source, trace, sink=IngressSink(request_id)))
+            del body  # it is in the journal soon, and may be long
+            return await waiter.take()
+        finally:
+            del self._replies[request_id]
 
     async def send(
         self,

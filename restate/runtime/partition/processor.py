@@ -5,6 +5,8 @@ committer, which performs the actions once the writes are on disk. It does not w
 is applied while the previous one is flushed (settled.md #1).
 """
 
+from collections import deque
+
 import trio
 
 from restate.runtime.engine.actions import Action
@@ -15,6 +17,8 @@ from restate.runtime.partition.handle import Durable, Partition
 from restate.runtime.storage.commit import Committer
 from restate.runtime.tables.api import Tables
 from restate.runtime.telemetry.metrics import UNREAD, Metrics
+
+Item = tuple[Record | None, Durable | None]
 
 
 class Processor:
@@ -45,36 +49,43 @@ class Processor:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Process records until cancelled. Reports started once the recovery of the last run is queued."""
-        self._apply([(Boot(), None)])
+        self._apply(deque([(Boot(), None)]))
         await self._committer.barrier()
         task_status.started()
         channel = self._partition.receive_channel
         while True:
-            batch = [await channel.receive()]
-            size = _size(batch[0][0])
-            while len(batch) < self._batch_records and size < self._batch_bytes:
-                try:
-                    item = channel.receive_nowait()
-                except trio.WouldBlock:
-                    break
-                batch.append(item)
-                size += _size(item[0])
+            batch = deque([await channel.receive()])
+            self._fill(batch)
             if self._partition.outbox_waits:
                 self._partition.outbox_waits = False
                 batch.append((DrainOutbox(self._batch_records), None))
             self._apply(batch)
 
-    def _apply(self, batch: list[tuple[Record | None, Durable | None]]) -> None:
+    def _fill(self, batch: "deque[Item]") -> None:
+        """Add what waits, up to the limits."""
+        size = _size(batch[0][0])
+        while len(batch) < self._batch_records and size < self._batch_bytes:
+            try:
+                item = self._partition.receive_channel.receive_nowait()
+            except trio.WouldBlock:
+                return
+            batch.append(item)
+            size += _size(item[0])
+
+    def _apply(self, batch: "deque[Item]") -> None:
+        """Empties the batch: what a record holds is let go of once it is applied, for it may be long."""
         now_ms = self._clock.now_ms()
         self._batch_sizes.observe(len(batch))
         actions: list[Action] = []
         durable: list[Durable] = []
-        for record, callback in batch:
+        while batch:
+            record, callback = batch.popleft()
             if record is not None:
                 self._applied.add(type(record).__name__)
                 actions += self._machine.apply(record, now_ms, self._tables)
             if callback is not None:
                 durable.append(callback)
+            del record
         self._committer.write(self._tables.take_writes(), actions, durable)
 
 

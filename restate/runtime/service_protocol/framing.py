@@ -22,6 +22,11 @@ def encode_frame(code: int, body: bytes, flags: int = 0) -> bytes:
     return HEADER.pack(code, flags, len(body)) + body
 
 
+def frame_parts(code: int, body: bytes, flags: int = 0) -> tuple[bytes, bytes]:
+    """The same in two parts, for who joins frames: a long body is not copied before."""
+    return HEADER.pack(code, flags, len(body)), body
+
+
 class FrameDecoder:
     """Cuts a byte stream into frames, however the stream itself was cut.
 
@@ -41,14 +46,16 @@ class FrameDecoder:
         """The frames that `chunk` completes, in order. Call `check` when they are dealt with: frames before one that is
         over the limit count.
         """
+        frames: list[Frame] = []
         if self._buffer:
             self._buffer += chunk
             # Only a complete frame is copied out of the buffer, so that many small chunks cost linear time.
-            if len(self._buffer) < self._needed():
+            needed = self._needed()
+            if len(self._buffer) < needed:
                 return []
+            frames.append(self._cut(needed))
             chunk = bytes(self._buffer)
             self._buffer.clear()
-        frames: list[Frame] = []
         position, size = 0, len(chunk)
         while size - position >= HEADER.size:
             code, flags, length = HEADER.unpack_from(chunk, position)
@@ -60,6 +67,14 @@ class FrameDecoder:
         if position < size:
             self._buffer += chunk[position:]
         return frames
+
+    def _cut(self, end: int) -> Frame:
+        """The frame at the start of the buffer, which is there whole. Its body is copied once."""
+        code, flags, _ = HEADER.unpack_from(self._buffer)
+        with memoryview(self._buffer) as view:
+            body = bytes(view[HEADER.size : end])
+        del self._buffer[:end]
+        return code, flags, body
 
     def check(self) -> None:
         """Raise AttemptError RT0003 if the frame that the stream stands in is over the limit."""

@@ -12,7 +12,7 @@ from restate.runtime.model.journal import SIGNAL_CODE, CommandRow, JournalRow, N
 from restate.runtime.model.result import CalleeId, Failure, Result, StateKeys, Success, Void
 from restate.runtime.model.target import Generation
 from restate.runtime.pb import modern_pb2 as pb
-from restate.runtime.service_protocol.framing import REQUIRES_ACK, encode_frame
+from restate.runtime.service_protocol.framing import REQUIRES_ACK, encode_frame, frame_parts
 from restate.runtime.service_protocol.received import (
     AttemptError,
     AwaitingOnReceived,
@@ -100,7 +100,7 @@ class Modern:
         for row in rows:
             if isinstance(row, CommandRow):
                 self._replayed(row)
-                frames.append(encode_frame(row.code, row.raw))
+                frames += frame_parts(row.code, row.raw)
             else:
                 if row.code == RUN_COMPLETION:
                     self._open_runs.discard(row.key)

@@ -1,6 +1,6 @@
 """The Store protocol, and the errors of both stores."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, Self
 
@@ -50,8 +50,8 @@ class Store(Protocol):
         """
         ...
 
-    def write(self, writes: Sequence[Write]) -> None:
-        """All or nothing; visible at once, durable after the next flush. Carried out in order: the last write to a key wins. Under 1 MB each,
+    def write(self, writes: list[Write]) -> None:
+        """Empties the list, so that long values are not held twice. All or nothing; visible at once, durable after the next flush. Carried out in order: the last write to a key wins. Under 1 MB each,
         because the whole process waits. Raises StorageError.
         """
         ...

@@ -49,9 +49,9 @@ class Committer:
         """Number of the last write that is durable."""
 
     def write(
-        self, writes: Sequence[Write], actions: Sequence[Any], durable: Sequence[Callable[[], None]] = ()
+        self, writes: list[Write], actions: Sequence[Any], durable: Sequence[Callable[[], None]] = ()
     ) -> int:
-        """Write now; run `actions`, then the callbacks, once a flush covers it and after those of all earlier writes.
+        """Write now, which empties the list; run `actions`, then the callbacks, once a flush covers it and after those of all earlier writes.
 
         Returns the number of the write. Without writes there is no new number: what was read counts, so the actions
         wait for the last write, and run before this returns if that is durable. Raises StorageError: end the process.

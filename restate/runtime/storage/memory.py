@@ -61,8 +61,9 @@ class MemoryStore:
         # The list is what makes the scan consistent: it does not see later writes.
         return iter([(key, rows.values[key]) for key in rows.keys[bisect_left(rows.keys, start) : last]])
 
-    def write(self, writes: Sequence[Write]) -> None:
+    def write(self, writes: list[Write]) -> None:
         batch = tuple(writes)
+        writes.clear()
         for table, _, _ in batch:
             self._rows(table)
         for table, key, value in batch:
@@ -102,7 +103,7 @@ class MemoryStore:
             for name, rows in self._flushed.items():
                 survivor.write([(name, key, rows.values[key]) for key in rows.keys])
             for batch in self._unflushed[:keep]:
-                survivor.write(batch)
+                survivor.write(list(batch))
         survivor.flush()
         return survivor
 

@@ -112,24 +112,32 @@ class RocksStore:
         self._scans.add(scan)
         return scan
 
-    def write(self, writes: Sequence[Write]) -> None:
-        handles = self._handles
+    def write(self, writes: list[Write]) -> None:
+        rows = len(writes)
         try:
-            batch = WriteBatch(raw_mode=True)
-            for table, key, value in writes:
-                if value is None:
-                    batch.delete(key, handles[table])
-                elif isinstance(value, DeleteUpTo):
-                    batch.delete_range(key, value.end, handles[table])
-                else:
-                    batch.put(key, value, handles[table])
+            batch = self._batch(writes)
             number = self._writes + 1
-            batch.put(_WRITES_KEY, NUMBER.pack(number), handles[META])
+            batch.put(_WRITES_KEY, NUMBER.pack(number), self._handles[META])
             self._db.write(batch)
             self._log.written()
         except Exception as error:
-            self._fail(f"writing {len(writes)} rows", error)
+            self._fail(f"writing {rows} rows", error)
         self._writes = number
+
+    def _batch(self, writes: list[Write]) -> WriteBatch:
+        """Of copies, so each value is let go of as soon as it is in."""
+        handles = self._handles
+        batch = WriteBatch(raw_mode=True)
+        writes.reverse()
+        while writes:
+            table, key, value = writes.pop()
+            if value is None:
+                batch.delete(key, handles[table])
+            elif isinstance(value, DeleteUpTo):
+                batch.delete_range(key, value.end, handles[table])
+            else:
+                batch.put(key, value, handles[table])
+        return batch
 
     def flush(self) -> None:
         number = self._writes

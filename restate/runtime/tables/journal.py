@@ -65,8 +65,8 @@ class Journal:
     def read(self, invocation: InvocationId, start: int, end: int) -> list[JournalRow]:
         """The rows with start <= index < end that there are."""
         if end - start <= _GETS_BEFORE_SCAN:
-            found = [self._rows.get(keys.journal_key(invocation, index)) for index in range(start, end)]
-            return [rows.JOURNAL_ROW.decode(raw) for raw in found if raw is not None]
+            found = [self.get(invocation, index) for index in range(start, end)]
+            return [row for row in found if row is not None]
         scan = self._rows.scan(keys.journal_key(invocation, start), keys.journal_key(invocation, end))
         return [rows.JOURNAL_ROW.decode(raw) for _, raw in scan]
 

@@ -64,7 +64,8 @@ class Codec(Generic[RowT]):
         if raw[:1] != _HEAD:
             raise _refusal(self._noun, raw)
         try:
-            row: RowT = self._decode(raw[1:])
+            # A view: the row may be as long as the longest body.
+            row: RowT = self._decode(memoryview(raw)[1:])
         except (msgspec.MsgspecError, RecursionError, ValueError) as error:
             raise StorageDamaged(f"cannot read the stored {self._noun}: {error}; restore a backup") from error
         return row
