@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import threading
 
 import pytest
 import trio
 
-from restate.runtime.grpc_server.packing import packed, unpacked
+from restate.runtime.grpc_server.packing import packed, unhurried, unpacked
 from restate.runtime.rpc.status import Code, RpcError
 
 SIZES = (0, 10, 65_536, 65_537, 300_000)
@@ -47,3 +48,10 @@ async def test_others_go_on_meanwhile() -> None:
         nursery.start_soon(other)
         await unpacked(gzip.compress(bytes(1_000_000)), b"gzip", 1_000_000)
         assert went_on
+
+
+@pytest.mark.parametrize(("size", "beside"), [(16_384, False), (16_385, True)])
+async def test_long_work_is_done_beside_the_loop(size: int, beside: bool) -> None:
+    assert (await unhurried(size, threading.get_ident) != threading.get_ident()) is beside
+    with pytest.raises(ValueError, match="invalid literal"):
+        await unhurried(size, int, "x")

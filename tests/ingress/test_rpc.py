@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -142,6 +143,15 @@ async def test_a_request_reaches_the_handler_as_json(
     ((_, callee, sent, headers),) = port.partition.asked
     assert (sent, headers["content-type"]) == (body, "application/json")
     assert outcome.metadata["x-restate-id"] == format_invocation_id(callee.invocation)
+
+
+async def test_long_messages_are_transcoded_beside_the_loop(port: Port, protocol: str) -> None:
+    value = {"text": "x" * 20_000, "numbers": [1.5] * 5_000}
+    text = json.dumps(value, separators=(",", ":")).encode()
+    port.partition.outcome = Success(text)
+    outcome = await modern(port, protocol, "/Greeter/greet", rpc(value))
+    assert outcome.message == json_format.ParseDict({"response": value}, RpcResponse())
+    assert json.loads(port.partition.asked[0][2]) == value
 
 
 async def test_without_a_request_there_is_no_body(port: Port, protocol: str) -> None:

@@ -10,6 +10,7 @@ from grpclib.const import Status
 
 from restate.runtime.grpc_server.answers import Answer
 from restate.runtime.grpc_server.method import Method
+from restate.runtime.grpc_server.packing import unhurried
 from restate.runtime.net.http import Headers, Peer, Request
 from restate.runtime.rpc import metadata as metadata_codec
 from restate.runtime.rpc import transcode
@@ -111,7 +112,9 @@ class Call:
         if raw is None:
             raise RpcError(Code.UNIMPLEMENTED, "expected a message, got none")
         if self.codec is Codec.JSON:
-            return transcode.from_json(raw, self.method.request_type, self._json_options)
+            return await unhurried(
+                len(raw), transcode.from_json, raw, self.method.request_type, self._json_options
+            )
         return raw
 
     async def recv_message(self) -> Any:
@@ -120,7 +123,9 @@ class Call:
         if raw is None:
             return None
         if self.codec is Codec.JSON:
-            return transcode.parse_json(raw, self.method.request_type, self._json_options)
+            return await unhurried(
+                len(raw), transcode.parse_json, raw, self.method.request_type, self._json_options
+            )
         return transcode.parse(raw, self.method.request_type)
 
     async def recv_one(self) -> Any:
@@ -142,13 +147,16 @@ class Call:
         Raises RpcError INTERNAL when it is no such message but must become JSON; ConnectionClosed.
         """
         if self.codec is Codec.JSON:
-            encoded = transcode.to_json(encoded, self.method.reply_type, self._json_options)
+            encoded = await unhurried(
+                len(encoded), transcode.to_json, encoded, self.method.reply_type, self._json_options
+            )
         await self._send(encoded)
 
     async def send_message(self, message: Message) -> None:
         """As `send_bytes`, of an object."""
         if self.codec is Codec.JSON:
-            await self._send(transcode.message_to_json(message, self._json_options))
+            size = message.ByteSize()
+            await self._send(await unhurried(size, transcode.message_to_json, message, self._json_options))
         else:
             await self._send(message.SerializeToString())
 

@@ -6,6 +6,7 @@ from google.protobuf.message import Message
 
 from restate.runtime.grpc_server.bases.services_grpc import AwakeablesBase, IngressBase
 from restate.runtime.grpc_server.call import Call
+from restate.runtime.grpc_server.packing import unhurried
 from restate.runtime.ingress import awakeables
 from restate.runtime.ingress.calls import Calls, Prepared, find_target, method_not_found
 from restate.runtime.ingress.values import to_json
@@ -38,27 +39,30 @@ class IngressService(IngressBase):
         """Answered once the invocation is durable. The idempotency key is the target's."""
         message: InvokeRequest = await call.recv_one()
         with REFUSALS:
-            prepared = self._prepared(message, call.request)
+            prepared = await self._prepared(message, call.request)
             with prepared.entry as trace:
                 reply = await self._partition.send(
                     prepared.callee, prepared.body, prepared.headers, trace=trace
                 )
         await call.send_message(InvokeResponse(id=format_invocation_id(reply.id)))
 
-    def _prepared(self, message: InvokeRequest, request: Request) -> Prepared:
+    async def _prepared(self, message: InvokeRequest, request: Request) -> Prepared:
         schema = self._partition.schema
         if schema.find(message.service) is None:
             raise method_not_found(message.service, message.method)
         service, handler = find_target(schema, message.service, message.method)
         messages = schema.classic_method(service.name, handler.name)
         if messages is None:
-            argument = RpcRequest.FromString(self._argument(message, RpcRequest))
-            return self._calls.modern(service, handler, argument, request)
-        body = self._argument(message, messages.input_class)
+            argument = RpcRequest.FromString(await self._argument(message, RpcRequest))
+            return await self._calls.modern(service, handler, argument, request)
+        body = await self._argument(message, messages.input_class)
         return self._calls.classic(service, handler, messages, body, request, key_fault=Code.INVALID_ARGUMENT)
 
-    def _argument(self, message: InvokeRequest, input_class: type[Message]) -> bytes:
-        """Encoded. One that does not fit the method is the caller's FAILED_PRECONDITION, not a bad InvokeRequest."""
+    async def _argument(self, message: InvokeRequest, input_class: type[Message]) -> bytes:
+        return await unhurried(message.ByteSize(), self._encoded, message, input_class)
+
+    def _encoded(self, message: InvokeRequest, input_class: type[Message]) -> bytes:
+        """The argument. One that does not fit the method is the caller's FAILED_PRECONDITION, not a bad InvokeRequest."""
         try:
             match message.WhichOneof("encoded_argument"):
                 case "pb":
@@ -83,7 +87,7 @@ class AwakeablesService(AwakeablesBase):
             case "bytes_result":
                 value = message.bytes_result
             case "json_result":
-                value = to_json(message.json_result)
+                value = await unhurried(message.ByteSize(), to_json, message.json_result)
             case _:
                 raise RpcError(Code.INVALID_ARGUMENT, "result must be non-empty")
         await self._complete(call, message.id, Success(value))

@@ -2,6 +2,7 @@
 
 import attrs
 
+from restate.runtime.grpc_server.packing import unhurried
 from restate.runtime.ingress.bodies import check_input
 from restate.runtime.ingress.errors import IngressError
 from restate.runtime.ingress.headers import forwarded_metadata, modern_idempotency_key
@@ -91,7 +92,9 @@ class Calls:
         callee = self._address(service, handler, key, idempotency)
         return Prepared(callee, body, (), self._entry(service, handler, request))
 
-    def modern(self, service: Service, handler: Handler, message: RpcRequest, request: Request) -> Prepared:
+    async def modern(
+        self, service: Service, handler: Handler, message: RpcRequest, request: Request
+    ) -> Prepared:
         """A call through the contract that is made for the service."""
         if handler.input.content_type is not None and not takes_json(handler.input):
             raise RpcError(
@@ -99,7 +102,7 @@ class Calls:
                 f"{service.name}/{handler.name} takes {handler.input.content_type}, which only plain HTTP can carry",
             )
         given = message.HasField("request")
-        body = to_json(message.request) if given else b""
+        body = await unhurried(message.ByteSize(), to_json, message.request) if given else b""
         try:
             check_input(handler.input, JSON_TYPE.encode() if given else None, body)
             idempotency = Idempotency(modern_idempotency_key(request, handler))
