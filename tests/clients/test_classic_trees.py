@@ -11,6 +11,7 @@ import pytest
 from restate.runtime.model.ids import InvocationId, format_invocation_id
 from tests.support.caller import eventually
 from tests.support.programs import Sdk
+from tests.support.sql_bed import query
 
 if TYPE_CHECKING:
     from tests.clients.conftest import Bed
@@ -21,10 +22,7 @@ _SUSPENDED_S = 1.0
 
 _CANCELLED, _ABORTED = (408, "cancelled"), (409, "aborted")
 
-_RUNNING_S = 0.2
-"""Time for a handler that has announced itself to wait for something: a cancel before that would find nothing."""
-
-waits = pytest.mark.parametrize("wait_s", [_RUNNING_S, _SUSPENDED_S], ids=["running", "suspended"])
+waits = pytest.mark.parametrize("wait_s", [0.0, _SUSPENDED_S], ids=["running", "suspended"])
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +44,13 @@ def id_of(bed: Bed, name: str) -> str:
     """The id of an invocation that has announced itself under this name, once it has."""
     text = eventually(lambda: bed.program.read(f"{name}.id"), what=f"the id of {name}")
     return format_invocation_id(InvocationId(bytes.fromhex(text)))
+
+
+def wait_until_it_waits(bed: Bed, name: str, wait_s: float = 0.0) -> None:
+    """Until this invocation waits for something, and so much longer. A cancel before that would find nothing."""
+    sql = f"SELECT index FROM sys_journal WHERE id = '{id_of(bed, name)}' AND completed = false"
+    eventually(lambda: query(bed.server, sql), what=f"{name} to wait")
+    time.sleep(wait_s)
 
 
 def cancelled_with(bed: Bed, name: str) -> str:
@@ -71,8 +76,7 @@ def test_a_cancel_reaches_the_leaf_and_comes_back_through_every_caller(bed: Bed,
     name = f"cancel{wait_s}"
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(ask, bed, "trees/node", {"name": name, "depth": 3, "wait": "sleep"})
-        id_of(bed, f"{name}.1")
-        time.sleep(wait_s)
+        wait_until_it_waits(bed, f"{name}.1", wait_s)
         assert bed.caller.cancel(id_of(bed, f"{name}.3")).status == 202
         assert failure(call.result()) == _CANCELLED
     assert [cancelled_with(bed, f"{name}.{depth}") for depth in (1, 2, 3)] == ["1"] * 3
@@ -84,8 +88,7 @@ def test_a_kill_ends_the_whole_tree_without_asking_handlers(bed: Bed, wait_s: fl
     name = f"kill{wait_s}"
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(ask, bed, "trees/node", {"name": name, "depth": 3, "wait": "sleep"})
-        id_of(bed, f"{name}.1")
-        time.sleep(wait_s)
+        wait_until_it_waits(bed, f"{name}.1", wait_s)
         assert bed.caller.kill(id_of(bed, f"{name}.3")).status == 200
         assert failure(call.result()) == _ABORTED
     assert_gone(bed, f"{name}.1", f"{name}.2", f"{name}.3")
@@ -99,9 +102,8 @@ def test_delete_does_the_same_and_forgives_what_is_gone(
     name = f"delete-{mode}"
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(ask, bed, "trees/node", {"name": name, "depth": 2, "wait": "awakeable"})
-        id_of(bed, f"{name}.1")
+        wait_until_it_waits(bed, f"{name}.1")
         root = id_of(bed, f"{name}.2")
-        time.sleep(_RUNNING_S)
         assert bed.caller.admin("DELETE", f"/invocations/{root}?mode={mode}").status == 202
         assert failure(call.result()) == expected
     assert_gone(bed, f"{name}.1", f"{name}.2")
@@ -114,8 +116,7 @@ def test_an_end_in_the_middle_is_an_error_for_the_caller_above(bed: Bed) -> None
         name = f"middle-{mode}"
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(ask, bed, "trees/node", {"name": name, "depth": 3, "wait": "sleep"})
-            id_of(bed, f"{name}.1")
-            time.sleep(_RUNNING_S)
+            wait_until_it_waits(bed, f"{name}.1")
             bed.caller.admin("PATCH", f"/invocations/{id_of(bed, f'{name}.2')}/{mode}").ok()
             assert failure(call.result()) == expected
         assert cancelled_with(bed, f"{name}.3") == seen
@@ -128,7 +129,7 @@ def test_a_cancel_reaches_every_branch_but_not_what_was_only_sent(bed: Bed, wait
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(ask, bed, "trees/family", name)
         for leaf in ("left.1", "right.1", "sent.1"):
-            id_of(bed, f"{name}.{leaf}")
+            wait_until_it_waits(bed, f"{name}.{leaf}")
         time.sleep(wait_s)
         assert bed.caller.cancel(id_of(bed, name)).status == 202
         assert call.result().ok()["response"] == [1, 1]
@@ -146,7 +147,7 @@ def test_a_kill_reaches_every_branch_but_not_what_was_only_sent(bed: Bed) -> Non
         assert failure(call.result()) == _ABORTED
     assert_gone(bed, "killed", *(f"killed.{branch}" for branch in ("left.1", "left.2", "right.1", "right.2")))
     assert not gone(bed, "killed.sent.1")
-    time.sleep(_RUNNING_S)
+    wait_until_it_waits(bed, "killed.sent.1")
     assert bed.caller.cancel(id_of(bed, "killed.sent.1")).status == 202
     assert_gone(bed, "killed.sent.1")
 
@@ -187,7 +188,7 @@ def test_a_handler_may_go_on_after_its_cancellation(bed: Bed, wait_s: float) -> 
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(ask, bed, "trees/cleansUp", name)
         root = id_of(bed, name)
-        time.sleep(wait_s)
+        wait_until_it_waits(bed, name, wait_s)
         assert bed.caller.cancel(root).status == 202
         assert call.result().ok() == {"response": 1}
     assert bed.program.lines(f"{name}.cleanup") == ["1"]
@@ -197,10 +198,10 @@ def test_a_second_cancel_hits_the_cleanup(bed: Bed) -> None:
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(ask, bed, "trees/cleansUp", "twice")
         root = id_of(bed, "twice")
-        time.sleep(_RUNNING_S)
+        wait_until_it_waits(bed, "twice")
         assert bed.caller.cancel(root).status == 202
         eventually(lambda: bed.program.lines("twice.cleanup"), what="the cleanup")
-        time.sleep(_RUNNING_S)
+        wait_until_it_waits(bed, "twice")
         assert bed.caller.cancel(root).status == 202
         assert failure(call.result()) == _CANCELLED
 

@@ -79,8 +79,8 @@ def end_line(server: Place) -> str:
     return lines[-1]
 
 
-def wait_for_end(server: Place, program_timeout_s: float = 20) -> None:
-    deadline = time.monotonic() + program_timeout_s
+def wait_for_end(server: Place) -> None:
+    deadline = time.monotonic() + 60
     while server.process.is_running():
         assert time.monotonic() < deadline, server.log_text()[-2000:]
         time.sleep(0.02)
@@ -193,6 +193,13 @@ def test_it_runs_in_256_megabytes(program: ServiceProgram, place: Place) -> None
         assert place.process.rss_bytes() < 256 * MIB
 
 
+def move_clock(shift: Path, seconds: str) -> None:
+    """In one go: the server reads the file all the time."""
+    beside = shift.with_suffix(".new")
+    beside.write_text(f"{seconds}\n")
+    beside.rename(shift)
+
+
 @pytest.fixture
 def shifted(place: Place, tmp_path: Path) -> tuple[Place, Path]:
     """A server whose wall clock is moved by what the file says, in seconds."""
@@ -200,7 +207,7 @@ def shifted(place: Place, tmp_path: Path) -> tuple[Place, Path]:
     if library is None:
         raise environments.MissingToolError("faketime is not installed")
     shift = tmp_path / "shift"
-    shift.write_text("+0\n")
+    move_clock(shift, "+0")
     variables = {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(shift),
@@ -220,7 +227,7 @@ def test_a_clock_that_jumps_forward_makes_timers_due(
         caller.register(program.uri)
         sent = caller.call("Counter/late/add/send?delay=50m", 7).ok()["invocationId"]
         asleep = caller.send("Steps/sleep", {"name": "jump", "ms": 20 * 60_000})
-        shift.write_text(f"+{HOUR_S}\n")
+        move_clock(shift, f"+{HOUR_S}")
         assert caller.attach(sent).ok() == 7
         assert caller.attach(asleep).status == 200
 
@@ -232,10 +239,10 @@ def test_a_clock_that_jumps_back_delays_timers_until_it_has_caught_up(
     with Caller(place) as caller:
         caller.register(program.uri)
         sent = caller.call("Counter/late/add/send?delay=1500ms", 7).ok()["invocationId"]
-        shift.write_text(f"-{HOUR_S}\n")
+        move_clock(shift, f"-{HOUR_S}")
         time.sleep(2.5)
         assert caller.output(sent).status == 470
         # Everything that waits for no timer goes on.
         assert caller.call("Counter/now/add", 1).ok() == 1
-        shift.write_text("+0\n")
+        move_clock(shift, "+0")
         assert caller.attach(sent).ok() == 7

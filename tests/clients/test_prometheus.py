@@ -15,7 +15,7 @@ import pytest
 
 from tests.clients.conftest import INACTIVITY, make_server, start_program
 from tests.support import environments
-from tests.support.caller import Caller
+from tests.support.caller import Caller, eventually
 from tests.support.processes import Process
 from tests.support.programs import Sdk
 from tests.telemetry.test_metrics import DATA, expressions
@@ -55,10 +55,12 @@ class Place:
 
     def metrics(self, accept: str = "") -> httpx.Response:
         url = f"http://127.0.0.1:{self.server.ports['node_ctrl']}/metrics"
-        return httpx.get(url, headers={"accept": accept}, trust_env=False)
+        return httpx.get(url, headers={"accept": accept}, trust_env=False, timeout=60)
 
     def _get(self, path: str, **parameters: str) -> Any:
-        answer = httpx.get(f"{self.prometheus}/api/v1/{path}", params=parameters, trust_env=False).json()
+        answer = httpx.get(
+            f"{self.prometheus}/api/v1/{path}", params=parameters, trust_env=False, timeout=60
+        ).json()
         assert answer["status"] == "success", (parameters, answer)
         assert not answer.get("warnings"), (parameters, answer)
         return answer["data"]
@@ -87,7 +89,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def _start_prometheus(folder: Path, node_ctrl: int) -> tuple[Process, str]:
     settings = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        # The interval is also how long a scrape may take.
+        "global": {"scrape_interval": "2s", "evaluation_interval": "2s"},
         "rule_files": [str(RULES)],
         "scrape_configs": [
             {"job_name": "restate", "static_configs": [{"targets": [f"127.0.0.1:{node_ctrl}"]}]}
@@ -139,7 +142,7 @@ class Load:
             thread.join()
 
     def _client(self) -> None:
-        with httpx.Client(base_url=self.place.server.ingress, trust_env=False, timeout=30) as http:
+        with httpx.Client(base_url=self.place.server.ingress, trust_env=False, timeout=60) as http:
             while not self._ended.is_set():
                 answer = http.post("/Greeter/greet", json="Ada")
                 self.calls += 1
@@ -163,10 +166,10 @@ def test_prometheus_scrapes_a_server_under_load_and_does_not_complain(
         time.sleep(pytestconfig.getoption("--scrape-seconds"))
     assert load.calls > 100
     assert load.failed == 0
-    time.sleep(1.5)  # for one more scrape
+    completed = 'restate_ingress_requests_total{status="completed"}'
+    eventually(lambda: place.value(completed) == load.calls, what="one more scrape")
     assert place.value("up") == 1
     assert place.value("min_over_time(up[1m])") == 1
-    assert place.value('restate_ingress_requests_total{status="completed"}') == load.calls
     assert place.value("sum(restate_invocations_ended_total)") == load.calls
     assert place.value('restate_invocations{status="completed"}') == load.calls
     assert place.value("restate_invocation_start_delay_seconds_count") == load.calls

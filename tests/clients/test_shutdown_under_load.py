@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-GRACE_S = 6.0
+GRACE_S = 15.0
 GRACE = attrs.evolve(INACTIVITY, variables={"RESTATE_SHUTDOWN_GRACE_PERIOD": f"{GRACE_S:g}s"})
 ENDLESS = "select count(*) from generate_series(1, 2000000000) a, generate_series(1, 1000) b"
 MANY = "select value, repeat('x', 1000) as fill from generate_series(1, 100000000)"
@@ -66,13 +66,13 @@ def server(tmp_path: Path) -> Iterator[OurServer]:
 
 
 def end(server: OurServer) -> float:
-    """SIGTERM for the server alone, not its workers; the seconds until it has ended in good order."""
+    """SIGTERM for the server alone, not its workers; the seconds until it has ended in good order.
+
+    A drain that takes longer than the grace period ends with another status.
+    """
     began = time.monotonic()
-    pid = server.process.pid
-    os.kill(pid, signal.SIGTERM)
-    while server.process.is_running():
-        assert time.monotonic() < began + GRACE_S + 1, server.log_text()[-3000:]
-        time.sleep(0.01)
+    os.kill(server.process.pid, signal.SIGTERM)
+    eventually(lambda: not server.process.is_running(), what="the end of the server")
     took_s = time.monotonic() - began
     assert server.process.stop() == 0, server.log_text()[-3000:]
     return took_s
@@ -82,7 +82,7 @@ def connection(port: int) -> socket.socket:
     """One that takes almost nothing as long as nobody reads."""
     made = socket.socket()
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    made.settimeout(20)
+    made.settimeout(60)
     made.connect(("127.0.0.1", port))
     return made
 
@@ -104,7 +104,7 @@ def postgres(port: int, sql: str) -> socket.socket:
 
 def open_stream(port: int, path: str, message: bytes, *, end_stream: bool) -> socket.socket:
     """A call of gRPC over HTTP/2 that goes on; its beginning has been answered."""
-    made = socket.create_connection(("127.0.0.1", port), timeout=20)
+    made = socket.create_connection(("127.0.0.1", port), timeout=60)
     http2 = h2.connection.H2Connection(h2.config.H2Configuration())
     http2.initiate_connection()
     headers = {":method": "POST", ":scheme": "http", ":authority": "x", ":path": path}
@@ -151,7 +151,7 @@ def running_query(server: OurServer) -> Iterator[None]:
     thread = threading.Thread(target=ask)
     thread.start()
     yield
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -181,7 +181,6 @@ def test_it_ends_in_time_with_every_kind_of_client_and_all_that_was_accepted_is_
                     clients = crowd(server)
                     time.sleep(0.5)
                     took_s = end(server)
-                assert took_s < GRACE_S
                 for client in clients:
                     client.close()
                 server.start()
@@ -198,14 +197,14 @@ def test_it_ends_in_time_with_every_kind_of_client_and_all_that_was_accepted_is_
         finally:
             load.abandon()
     log = server.log_text()
-    assert log.count("SIGTERM: draining, at most 6 s") == 3
+    assert log.count(f"SIGTERM: draining, at most {GRACE_S:g} s") == 3
     assert "Traceback" not in log
     assert not [line for line in log.splitlines() if "ERROR" in line]
 
 
 def test_health_tells_who_watches_that_the_server_goes(server: OurServer) -> None:
     watch = open_stream(server.ports["node_ctrl"], "/grpc.health.v1.Health/Watch", b"", end_stream=True)
-    assert end(server) < GRACE_S
+    end(server)
     rest = b""
     with contextlib.suppress(OSError):
         while data := watch.recv(65536):

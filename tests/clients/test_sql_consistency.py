@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _KEYS = 4
 _CALLERS = 8
 _SECONDS = 5.0
+_MOST_SECONDS = 60.0
 _TOTAL = 1000
 _BALANCE = (
     "select sum(cast(value_utf8 as bigint)) as total, count(*) as n from state where service_key = 'purse'"
@@ -108,11 +109,14 @@ class Load:
 async def test_every_query_sees_one_point_in_time(server: OurServer) -> None:
     client = await PgClient.connect(server.ports["postgres"])
     seen = 0
-    balances = set()
+    balances: set[tuple[str, ...]] = set()
     queued = 0
     with Load(server) as load:
-        deadline = time.monotonic() + _SECONDS
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        # As long as it takes on a slow machine to have seen something.
+        while (spent := time.monotonic() - began) < _SECONDS or (
+            spent < _MOST_SECONDS and not (seen > 5 and len(balances) > 3 and queued)
+        ):
             seen += 1
             (balance,) = await _rows(client, _BALANCE)
             assert balance == [str(_TOTAL), "2"]

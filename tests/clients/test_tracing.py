@@ -90,12 +90,12 @@ class Collector:
                         )
                     )
 
-    def of_trace(self, trace: str, names: Callable[[set[str]], bool]) -> list[Seen]:
-        """The spans of one trace, once the set of their names is complete."""
+    def of_trace(self, trace: str, are_complete: Callable[[list[Seen]], bool]) -> list[Seen]:
+        """The spans of one trace, once they are complete."""
 
         def complete() -> list[Seen] | None:
             found = [span for span in list(self.spans) if span.trace == trace]
-            return found if names({span.name for span in found}) else None
+            return found if are_complete(found) else None
 
         return eventually(complete, what=f"the spans of {trace}")
 
@@ -148,7 +148,7 @@ def is_classic(server: OurServer) -> bool:
 def call_a_tree(server: OurServer, **headers: str) -> None:
     """A handler that calls itself once."""
     path, body = ("steps/tree", {"request": 2}) if is_classic(server) else ("Steps/tree", 2)
-    answer = httpx.post(f"{server.ingress}/{path}", json=body, headers=headers, trust_env=False)
+    answer = httpx.post(f"{server.ingress}/{path}", json=body, headers=headers, trust_env=False, timeout=60)
     assert answer.status_code == 200, answer.text
 
 
@@ -158,15 +158,19 @@ def one(spans: list[Seen], start: str, parent: str) -> Seen:
     return found
 
 
+def _are_a_tree(spans: list[Seen]) -> bool:
+    """Whether the request is there, its invocation, the child's, and an attempt of each."""
+    invocations = {span.id for span in spans if span.name.startswith("invoke ")}
+    tried = {span.parent for span in spans if span.name.startswith("attempt ")}
+    return len(invocations) == 2 and invocations <= tried and any("ingress" in span.name for span in spans)
+
+
 def test_a_request_its_invocation_attempts_and_child_calls_are_one_tree(
     server: OurServer, collector: Collector
 ) -> None:
     trace = TRACE_ID[:-1] + ("c" if is_classic(server) else "a")
     call_a_tree(server, traceparent=f"00-{trace}-{CALLER_SPAN}-01")
-    spans = eventually(
-        lambda: found if len(found := [s for s in list(collector.spans) if s.trace == trace]) >= 5 else None,
-        what="all five spans",
-    )
+    spans = collector.of_trace(trace, _are_a_tree)
     request = one(spans, "ingress_invoke tree", CALLER_SPAN)
     assert request.attributes["rpc.method"] == "tree"
     assert request.attributes["client.socket.address"] == "127.0.0.1"
@@ -191,7 +195,7 @@ def test_a_trace_that_is_not_sampled_is_passed_on_but_not_recorded(
     # What is recorded later than it has arrived.
     later = TRACE_ID[:-1] + ("e" if is_classic(server) else "f")
     call_a_tree(server, traceparent=f"00-{later}-{CALLER_SPAN}-01")
-    collector.of_trace(later, lambda seen: any("ingress" in each for each in seen))
+    collector.of_trace(later, lambda seen: any("ingress" in each.name for each in seen))
     assert [span for span in collector.spans if span.trace == trace] == []
 
 
@@ -213,8 +217,8 @@ def test_a_failure_is_told(server: OurServer, collector: Collector) -> None:
         path, body = "steps/terminal", {"request": {"message": "no", "code": 9}}
     trace = TRACE_ID[:-2] + ("0c" if is_classic(server) else "0a")
     headers = {"traceparent": f"00-{trace}-{CALLER_SPAN}-01"}
-    httpx.post(f"{server.ingress}/{path}", json=body, headers=headers, trust_env=False)
-    spans = collector.of_trace(trace, lambda seen: any(name.startswith("invoke ") for name in seen))
+    httpx.post(f"{server.ingress}/{path}", json=body, headers=headers, trust_env=False, timeout=60)
+    spans = collector.of_trace(trace, lambda seen: any(each.name.startswith("invoke ") for each in seen))
     (failed,) = (span for span in spans if span.name.startswith("invoke "))
     assert failed.failed
     assert failed.attributes["restate.invocation.result"] == "failure"
@@ -227,8 +231,10 @@ def test_an_attempt_that_fails_tells_where_and_why(server: OurServer, collector:
     if is_classic(server):
         path, body, trace = "steps/flaky", {"request": body}, TRACE_ID[:-2] + "1c"
     headers = {"traceparent": f"00-{trace}-{CALLER_SPAN}-01"}
-    httpx.post(f"{server.ingress}/{path}", json=body, headers=headers, trust_env=False)
-    spans = collector.of_trace(trace, lambda seen: any(name.startswith("invoke ") for name in seen))
+    httpx.post(f"{server.ingress}/{path}", json=body, headers=headers, trust_env=False, timeout=60)
+    spans = collector.of_trace(
+        trace, lambda seen: sum(each.name.startswith("attempt ") for each in seen) >= 2
+    )
     attempts = [span for span in spans if span.name.startswith("attempt ")]
     assert sorted(span.failed for span in attempts) == [False, True]
     assert all(str(span.attributes["restate.deployment.id"]).startswith("dp_1") for span in attempts)
@@ -250,9 +256,9 @@ def test_a_collector_that_is_down_costs_one_line(program: ServiceProgram, tmp_pa
         with Caller(server) as caller:
             caller.register(program.uri)
             assert caller.call("Steps/tree", 2).status == 200
-            eventually(lambda: "spans are dropped" in server.log_text(), what="the line", timeout_seconds=30)
+            eventually(lambda: "spans are dropped" in server.log_text(), what="the line")
             assert caller.call("Steps/tree", 2).status == 200
-        assert server.process.stop(grace_seconds=10) == 0
+        assert server.process.stop(grace_seconds=40) == 0
     finally:
         server.stop()
     lines = [line for line in server.log_text().splitlines() if "WARN" in line or "ERROR" in line]
@@ -267,7 +273,7 @@ def test_files_for_jaeger_are_written(program: ServiceProgram, tmp_path: Path) -
             caller.register(program.uri)
             assert caller.call("Steps/tree", 1).status == 200
     finally:
-        assert server.process.stop(grace_seconds=10) == 0
+        assert server.process.stop(grace_seconds=40) == 0
         server.stop()
     documents = [json.loads(path.read_text()) for path in folder.glob("trace_*.json")]
     spans = {

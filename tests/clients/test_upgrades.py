@@ -14,6 +14,7 @@ from tests.clients.conftest import INACTIVITY, make_server
 from tests.support import programs
 from tests.support.caller import Caller, eventually
 from tests.support.programs import Sdk, ServiceProgram
+from tests.support.sql_bed import query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,8 @@ _SCRIPTS = {
     # What its file calls them: the second one has a method less, which force lets pass.
     Sdk.CLASSIC: (_SERVICES / "classic_versions.mjs", "full", "reduced"),
 }
-SLEEP_MS = 1_200
-"""Longer than the inactivity timeout, so that it suspends."""
-PINNED_S = 0.6
-"""After that long the first step is stored, and the sleep is not over."""
+SLEEP_MS = 3_000
+"""Longer than the inactivity timeout, so that it suspends, and than what a test does meanwhile."""
 
 
 @attrs.frozen
@@ -57,6 +56,13 @@ class Site:
         body = {"service": "versioned", "method": "answers", "argument": {"key": key, "request": ms}}
         # Classic keeps a result only for a call with an idempotency key.
         return str(self.caller.call("dev.restate.Ingress/Invoke", body, idempotency_key=key).ok()["id"])
+
+    def begin_to_sleep(self, key: str) -> str:
+        """A call's id; its first step is stored with the deployment that made it, and so the invocation is pinned."""
+        invocation_id = self.begin(key, SLEEP_MS)
+        sql = f"SELECT status FROM sys_invocation WHERE id = '{invocation_id}'"
+        eventually(lambda: query(self.server, sql) == [{"status": "suspended"}], what="the sleep")
+        return invocation_id
 
     def result(self, invocation_id: str) -> Any:
         """What it answers in the end: which version did its first part, and which one the second."""
@@ -119,9 +125,7 @@ def site(server: Server, sdk: Sdk, uris: tuple[str, str]) -> Iterator[Site]:
 
 def test_what_sleeps_ends_where_it_began_and_new_calls_go_to_the_new_version(site: Site) -> None:
     old_id = site.register(0)
-    sleeping = site.begin("sleeps", SLEEP_MS)
-    # The first step is stored with the deployment that made it, and so the invocation is pinned.
-    time.sleep(PINNED_S)
+    sleeping = site.begin_to_sleep("sleeps")
     site.register(1)
     assert site.result(site.begin("new", 1)) == [site.new, site.new]
     assert site.result(sleeping) == [site.old, site.old]
@@ -136,8 +140,7 @@ def test_what_sleeps_ends_where_it_began_and_new_calls_go_to_the_new_version(sit
 @pytest.mark.parametrize("choice", ["latest", "by-id"])
 def test_an_invocation_that_lost_its_deployment_is_rescued_by_another_one(site: Site, choice: str) -> None:
     old_id = site.register(0)
-    lost = site.begin(f"lost-{choice}", SLEEP_MS)
-    time.sleep(PINNED_S)
+    lost = site.begin_to_sleep(f"lost-{choice}")
     new_id = site.register(1)
     site.remove(old_id)
     # Longer than the sleep: it has woken up, and found nobody to go on with.
@@ -149,8 +152,7 @@ def test_an_invocation_that_lost_its_deployment_is_rescued_by_another_one(site: 
 
 def test_an_invocation_that_lost_its_deployment_does_not_take_the_address_back(site: Site) -> None:
     old_id = site.register(0)
-    lost = site.begin("left alone", SLEEP_MS)
-    time.sleep(PINNED_S)
+    lost = site.begin_to_sleep("left alone")
     site.remove(old_id)
     again = site.register(0)
     assert again != old_id
@@ -163,8 +165,7 @@ def test_new_code_under_an_old_address_goes_on_with_what_sleeps(site: Site, tmp_
     program = _start(site.sdk, tmp_path / "first", site.old)
     try:
         first = str(site.caller.register(program.uri)["id"])
-        sleeping = site.begin("replaced", SLEEP_MS)
-        time.sleep(PINNED_S)
+        sleeping = site.begin_to_sleep("replaced")
     finally:
         program.stop()
     program = _start(site.sdk, tmp_path / "second", site.new, port=program.port)
@@ -177,8 +178,7 @@ def test_new_code_under_an_old_address_goes_on_with_what_sleeps(site: Site, tmp_
 
 def test_a_deployment_that_moves_takes_what_sleeps_along(site: Site) -> None:
     deployment_id = site.register(0)
-    sleeping = site.begin("moved", SLEEP_MS)
-    time.sleep(PINNED_S)
+    sleeping = site.begin_to_sleep("moved")
     moved = site.caller.admin("PATCH", f"/deployments/{deployment_id}", {"uri": site.uris[1]}).ok()
     assert [(entry["name"], entry["revision"]) for entry in moved["services"]] == [("versioned", 1)]
     assert site.result(sleeping) == [site.old, site.new]
@@ -202,8 +202,7 @@ def test_an_attempt_on_a_lambda_function_fails_and_another_deployment_goes_on(si
     made = site.caller.admin("POST", "/deployments", arn)
     assert made.status == 201
     site.register(0)
-    sleeping = site.begin("lambda", SLEEP_MS)
-    time.sleep(PINNED_S)
+    sleeping = site.begin_to_sleep("lambda")
     eventually(lambda: site.operate(sleeping, "pause") == 200, what="the pause")
     resumed = site.operate(sleeping, f"resume?deployment={made.value['id']}")
     if site.sdk is Sdk.CLASSIC:

@@ -133,7 +133,7 @@ def newest(
     folder = tmp_path_factory.mktemp(f"newest-{server_kind}-{sdk.value}")
     program = _program(sdk, folder / "bed", None)
     settings = attrs.evolve(
-        INACTIVITY, protocol_v7=True, retry_initial_interval="20s", retry_max_interval="20s"
+        INACTIVITY, protocol_v7=True, retry_initial_interval="1h", retry_max_interval="1h"
     )
     try:
         server = make_server(server_kind, folder, settings)

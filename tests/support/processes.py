@@ -65,7 +65,7 @@ class Process:
         self.kill()
         return self._child.returncode
 
-    def wait_for(self, condition: Callable[[], bool], *, what: str, timeout_seconds: float = 30) -> None:
+    def wait_for(self, condition: Callable[[], bool], *, what: str, timeout_seconds: float = 90) -> None:
         """Poll until the condition holds. TimeoutError or RuntimeError (child ended) carries the log's end."""
         deadline = time.monotonic() + timeout_seconds
         while not condition():

@@ -78,7 +78,7 @@ class Server(abc.ABC):
     def wait_for_ports(self) -> None:
         self.process.wait_for(self._ports_known, what=f"the {self.name} server's ports")
 
-    def wait_until_ready(self, *, timeout_seconds: float = 60) -> None:
+    def wait_until_ready(self, *, timeout_seconds: float = 90) -> None:
         """Until the ports are known and the ingress and admin ports answer."""
         self.wait_for_ports()
         for url in (f"{self.ingress}/restate/health", f"{self.admin}/health"):

@@ -139,9 +139,9 @@ class WireProxy:
             while chunk := source.recv(65536):
                 for frame in cutter.feed(chunk):
                     recorder.note(side, frame, decoder)
-                if trap := self._sprung():
-                    trap.spring()
-                    break
+                    if trap := self._sprung():
+                        trap.spring()
+                        return
                 sink.sendall(chunk)
         except OSError:
             pass

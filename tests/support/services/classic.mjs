@@ -252,7 +252,7 @@ const trees = restate.router({
       await ctx.sleep(HOUR);
     } catch (error) {
       await ctx.sideEffect(async () => append(`${name}.cleanup`, String(error.code)));
-      await ctx.sleep(600);
+      await ctx.sleep(2000);
       return ctx.rpc(counterApi).add(name, 1);
     }
   },
