@@ -55,22 +55,26 @@ class Processor:
         channel = self._partition.receive_channel
         while True:
             batch = deque([await channel.receive()])
-            self._fill(batch)
+            size = self._fill(batch)
+            if size >= self._batch_bytes:
+                # Trio's loop holds what a task was given until the task waits again: here, a long record.
+                await trio.lowlevel.cancel_shielded_checkpoint()
             if self._partition.outbox_waits:
                 self._partition.outbox_waits = False
                 batch.append((DrainOutbox(self._batch_records), None))
             self._apply(batch)
 
-    def _fill(self, batch: "deque[Item]") -> None:
-        """Add what waits, up to the limits."""
+    def _fill(self, batch: "deque[Item]") -> int:
+        """Add what waits, up to the limits. Returns the size of all, see `_size`."""
         size = _size(batch[0][0])
         while len(batch) < self._batch_records and size < self._batch_bytes:
             try:
                 item = self._partition.receive_channel.receive_nowait()
             except trio.WouldBlock:
-                return
+                break
             batch.append(item)
             size += _size(item[0])
+        return size
 
     def _apply(self, batch: "deque[Item]") -> None:
         """Empties the batch: what a record holds is let go of once it is applied, for it may be long."""
