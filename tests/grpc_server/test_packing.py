@@ -55,3 +55,11 @@ async def test_long_work_is_done_beside_the_loop(size: int, beside: bool) -> Non
     assert (await unhurried(size, threading.get_ident) != threading.get_ident()) is beside
     with pytest.raises(ValueError, match="invalid literal"):
         await unhurried(size, int, "x")
+
+
+async def test_a_body_of_many_members_is_refused_before_they_cost_much() -> None:
+    member = gzip.compress(b"")
+    assert await unpacked(gzip.compress(b"a") + member * 98 + gzip.compress(b"b"), b"gzip", 2) == b"ab"
+    with pytest.raises(RpcError, match="at most 100 members") as refused:
+        await unpacked(member * 50_000, b"gzip", 200_000)
+    assert refused.value.code is Code.INVALID_ARGUMENT

@@ -50,6 +50,11 @@ def test_bad_delays_are_refused(text: str) -> None:
     assert refused.value.status == 400
 
 
+def test_a_long_delay_is_refused_soon() -> None:
+    with pytest.raises(IngressError, match="bad delay"):
+        delay_ms("delay=" + "1" * 60_000)
+
+
 def test_a_parameter_may_be_empty() -> None:
     assert parameter("limit-key", "limit-key") == ""
     assert parameter("limit-key=a%2Fb", "limit-key") == "a/b"

@@ -260,3 +260,9 @@ def test_one_field_twice_among_many_is_found_soon() -> None:
     with pytest.raises(RpcError, match="duplicate field '39999'") as refused:
         from_json(f'{{{fields},"39999":0}}'.encode(), struct_pb2.Struct)
     assert refused.value.code is Code.INVALID_ARGUMENT
+
+
+def test_an_error_does_not_send_the_message_back() -> None:
+    with pytest.raises(RpcError, match="unrecognized field name 'xxx") as refused:
+        from_json(b'{"' + b"x" * 100_000 + b'":1}', empty_pb2.Empty)
+    assert len(refused.value.message) < 1_100

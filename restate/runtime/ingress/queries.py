@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from restate.runtime.ingress.errors import IngressError
 from restate.runtime.model.duration import parse_duration
 
-_CLOCK_FORM = re.compile(r"([0-9]+):([0-9]+):([0-9]+(?:[.,][0-9]+)?)$")
+_CLOCK_FORM = re.compile(r"([0-9]{1,12}):([0-9]{1,12}):([0-9]{1,12}(?:[.,][0-9]{1,9})?)$")
 
 
 def parameter(query: str, wanted: str) -> str | None:

@@ -6,6 +6,7 @@ from restate.runtime.rpc.status import Code, RpcError
 
 ACCEPTED = b"gzip"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
+_MOST_MEMBERS = 100  # of one body: each costs a look at all that follow it
 _LEVEL = 1  # replies are compressed while the loop waits
 
 
@@ -55,9 +56,11 @@ def decompress(body: bytes, encoding: bytes | None, limit: int) -> bytes:
 
 def _gunzip(body: bytes, limit: int) -> bytes:
     """All members. The limit holds while it is unpacked, so a small body cannot become a huge one."""
-    parts = []
+    parts: list[bytes] = []
     size = 0
     while body:
+        if len(parts) == _MOST_MEMBERS:
+            raise RpcError(Code.INVALID_ARGUMENT, f"expected a gzip body of at most {_MOST_MEMBERS} members")
         unpacker = zlib.decompressobj(_GZIP_WINDOW)
         try:
             parts.append(unpacker.decompress(body, limit - size + 1))

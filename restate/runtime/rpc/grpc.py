@@ -33,7 +33,7 @@ def timeout_of(value: bytes | None) -> float | None:
 
 def encode_message(message: str) -> bytes:
     """The value of `grpc-message`: UTF-8, percent-encoded but for printable ASCII, and cut when it is long."""
-    encoded = quote(message, safe=_UNQUOTED, encoding="utf-8", errors="replace").encode()
+    encoded = quote(message[:_LONGEST_MESSAGE], safe=_UNQUOTED, encoding="utf-8", errors="replace").encode()
     if len(encoded) <= _LONGEST_MESSAGE:
         return encoded
     cut = encoded[:_LONGEST_MESSAGE]

@@ -13,6 +13,7 @@ from restate.runtime.rpc.json_integers import unquote
 from restate.runtime.rpc.json_options import CLASSIC_JSON, JsonOptions
 from restate.runtime.rpc.status import Code, RpcError
 
+_LONGEST_DETAIL = 1_000  # characters of what is wrong, which may quote the message
 _UNKNOWN_FIELD = re.compile(r'has no field named "([^"]*)"')
 
 
@@ -135,11 +136,12 @@ def _has_other_json_form(message_class: type[Message]) -> bool:
 
 
 def _bad(detail: str) -> RpcError:
-    return RpcError(Code.INVALID_ARGUMENT, f"Error when parsing request: {detail}")
+    return RpcError(Code.INVALID_ARGUMENT, f"Error when parsing request: {detail[:_LONGEST_DETAIL]}")
 
 
 def _unserializable(error: Exception) -> RpcError:
-    return RpcError(Code.INTERNAL, f"The response payload cannot be serialized: {error}")
+    detail = str(error)[:_LONGEST_DETAIL]
+    return RpcError(Code.INTERNAL, f"The response payload cannot be serialized: {detail}")
 
 
 def _pool(message: Message) -> Any:
