@@ -120,6 +120,15 @@ async def test_what_is_no_call_gets_a_bare_status(
     assert echo.calls == []
 
 
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("Unary", b"GET, POST"), ("Fail", b"POST"), ("Nothing", b"GET, POST")]
+)
+async def test_a_wrong_verb_is_told_the_right_ones(path: str, allowed: bytes) -> None:
+    async with serving() as (listener, _):
+        answer = await ask(listener, path, b"", JSON, STRICT, verb="PUT")
+    assert (answer.status, answer.headers[b"allow"]) == (405, allowed)
+
+
 _ENCODED = base64.urlsafe_b64encode(said("h?>")).decode()
 _PACKED = base64.urlsafe_b64encode(gzip.compress(b'"hi"')).decode().rstrip("=")
 

@@ -114,7 +114,7 @@ class RpcServer:
         headers = self._browser_headers(request)
         asked = connect.asked(request.method, request.header(b"content-type"), query, profile)
         if isinstance(asked, connect.Unserved):
-            await response.send(asked.status, [*asked.headers, *headers])
+            await response.send(asked.status, [*self._explained(asked, path), *headers])
             return
         wire = CONNECT_JSON if asked.codec is Codec.JSON else CONNECT_PROTO
         try:
@@ -166,6 +166,17 @@ class RpcServer:
             return ValueSource(transcode.to_json(b"", method.request_type), limit=self._size_limit), None
         message, coding = connect.message_in(query)
         return ValueSource(message, encoding=coding, limit=self._size_limit), coding
+
+    def _explained(self, asked: connect.Unserved, path: str) -> Headers:
+        """The headers of this answer; most methods are not served by GET, and say so."""
+        if asked is connect.WRONG_VERB:
+            try:
+                method = self._method(path)
+            except RpcError:
+                return list(asked.headers)
+            if not method.no_side_effects:
+                return list(connect.NOT_BY_GET.headers)
+        return list(asked.headers)
 
     def _framed_answer(self, wire: Wire, request: Request, response: Response, *, compress: bool) -> Answer:
         if wire.protocol is Protocol.GRPC:

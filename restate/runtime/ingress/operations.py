@@ -1,6 +1,7 @@
 """Outcomes of invocations, awakeables and health: what lies under `/restate/` beside calls (ingress.md §3.6, §3.7)."""
 
 from restate.runtime.config import Ingress as IngressConfig
+from restate.runtime.grpc_server.packing import unhurried
 from restate.runtime.ingress import awakeables
 from restate.runtime.ingress.answers import (
     Answer,
@@ -68,7 +69,8 @@ class Operations:
             raise IngressError(404, "invocation not found")
         if reply.outcome is None:
             raise IngressError(470, "the invocation exists but has not completed yet")
-        return outcome_answer(reply, self._partition.schema, self._json)
+        size = len(reply.outcome.value) if isinstance(reply.outcome, Success) else 0
+        return await unhurried(size, outcome_answer, reply, self._partition.schema, self._json)
 
     def _idempotent(self, path: IdempotentPath) -> tuple[InvocationId, bool]:
         service = self._partition.schema.service(path.service)

@@ -32,7 +32,7 @@ class Unserved:
 
 _UNSUPPORTED = Unserved(415)
 _UNSUPPORTED_STRICT = Unserved(415, ((b"accept-post", f"{JSON}, {PROTO}".encode()),))
-_WRONG_VERB = Unserved(405, ((b"allow", b"GET, POST"),))
+WRONG_VERB = Unserved(405, ((b"allow", b"GET, POST"),))
 NOT_BY_GET = Unserved(405, ((b"allow", b"POST"),))
 
 
@@ -113,7 +113,7 @@ def asked(method: str, content_type: bytes | None, query: str, profile: Profile)
             return _asked_by_query(query)
         return Asked(Codec.JSON, Place.NOWHERE) if content_type is None else _UNSUPPORTED
     if method != "POST":
-        return _WRONG_VERB if strict else _UNSUPPORTED
+        return WRONG_VERB if strict else _UNSUPPORTED
     codec = _codec_of(content_type, strict)
     if codec is None:
         return _UNSUPPORTED_STRICT if strict else _UNSUPPORTED
