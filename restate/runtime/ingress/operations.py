@@ -1,7 +1,6 @@
 """Outcomes of invocations, awakeables and health: what lies under `/restate/` beside calls (ingress.md §3.6, §3.7)."""
 
 from restate.runtime.config import Ingress as IngressConfig
-from restate.runtime.grpc_server.packing import unhurried
 from restate.runtime.ingress import awakeables
 from restate.runtime.ingress.answers import (
     Answer,
@@ -69,8 +68,14 @@ class Operations:
             raise IngressError(404, "invocation not found")
         if reply.outcome is None:
             raise IngressError(470, "the invocation exists but has not completed yet")
+        schema = self._partition.schema
+        if reply.target is None or reply.target.generation is Generation.MODERN:
+            return outcome_answer(reply, schema, self._json)
+        # A classic message becomes JSON. Imported with the first one, as the start is quicker without.
+        from restate.runtime.grpc_server.packing import unhurried
+
         size = len(reply.outcome.value) if isinstance(reply.outcome, Success) else 0
-        return await unhurried(size, outcome_answer, reply, self._partition.schema, self._json)
+        return await unhurried(size, outcome_answer, reply, schema, self._json)
 
     def _idempotent(self, path: IdempotentPath) -> tuple[InvocationId, bool]:
         service = self._partition.schema.service(path.service)
