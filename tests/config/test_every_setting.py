@@ -7,6 +7,7 @@ import pytest
 
 from restate.runtime.config import load
 from restate.runtime.config.tree import SETTINGS
+from restate.runtime.config.values import Count, WholeWindow, Window
 from restate.runtime.errors import ConfigError
 
 
@@ -56,11 +57,6 @@ def test_a_switch_takes_two_words(tmp_path: Path, name: str) -> None:
         ("worker.invoker.http2-idle-connection-timeout", "net.client_idle_timeout", "3s"),
         ("worker.invoker.http2-streams-per-connection-limit", "net.client_stream_limit", "3000"),
         ("worker.invoker.http2-initial-stream-window-size", "net.client_stream_window_bytes", "3.0 kB"),
-        (
-            "worker.invoker.http2-initial-connection-window-size",
-            "net.client_connection_window_bytes",
-            "3000",
-        ),
         ("default-idempotency-retention", "retention.idempotency", "3s"),
         ("default-workflow-completion-retention", "retention.workflow", "3s"),
         ("default-journal-retention", "retention.journal", "3s"),
@@ -72,3 +68,31 @@ def test_upstream_names_are_taken(tmp_path: Path, alias: str, name: str, text: s
     config = load({alias: text}, {}, tmp_path)
     assert attrgetter(".".join(SETTINGS[name].attributes))(config) == 3_000
     assert config.sources[name] == f"command line as {alias}"
+
+
+def test_the_window_of_a_connection_has_its_upstream_name(tmp_path: Path) -> None:
+    config = load({"worker.invoker.http2-initial-connection-window-size": "5.0 MiB"}, {}, tmp_path)
+    assert config.net.client_connection_window_bytes == 5 << 20
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(
+            (name, text)
+            for name, setting in SETTINGS.items()
+            for kind, text in (
+                (Count, "2147483648"),
+                (Window, "2GiB"),
+                (WholeWindow, "2GiB"),
+                (WholeWindow, "65535"),
+            )
+            if setting.kind in (kind, kind | None)
+        )
+    ],
+)
+def test_a_number_that_a_library_or_a_protocol_cannot_take_is_refused(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"expected a (whole number|size) of at (most|least)"):
+        load({name: text}, {}, tmp_path)

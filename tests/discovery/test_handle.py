@@ -233,6 +233,18 @@ async def test_an_answer_that_never_comes_ends(autojump_clock: trio.testing.Mock
     assert trio.current_time() == pytest.approx(10)
 
 
+async def test_however_many_attempts_there_may_be_the_time_limit_holds(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    client = ScriptedClient(ConnectFailed("refused"))
+    settings = config.Discovery(max_attempts=2**31 - 1)
+    with pytest.raises(DeploymentError) as caught:
+        await Discovery(client, settings, Identity("test", TrioClock())).discover(URI)
+    assert caught.value.code == "META0003"
+    assert trio.current_time() == pytest.approx(10)
+    assert len(client.asked) == 7
+
+
 async def test_an_answer_over_the_limit_is_refused() -> None:
     error = await refused(ScriptedClient(Reply(body=b"x" * 100_001)))
     assert "100000 bytes" in error.message

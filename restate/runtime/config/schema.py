@@ -21,6 +21,8 @@ from restate.runtime.config.values import (
     Ratio,
     RetryType,
     Size,
+    WholeWindow,
+    Window,
 )
 
 JsonObject = dict[str, Any]
@@ -36,6 +38,8 @@ _KINDS: list[tuple[Any, JsonObject]] = [
     (Address, {"type": ["string", "integer"], "examples": ["127.0.0.1:8080", ":8080", 8080]}),
     (Millis, _DURATION),
     (Size, _SIZE),
+    (Window, _SIZE),
+    (WholeWindow, _SIZE),
     (Count, _COUNT),
     (Factor, {"type": "number", "minimum": 1}),
     (Ratio, {"type": "number", "minimum": 0, "maximum": 1}),

@@ -24,6 +24,8 @@ from restate.runtime.config.values import (
     Secret,
     Size,
     Url,
+    WholeWindow,
+    Window,
 )
 from restate.runtime.config.work import Discovery, Engine, Invoker, Retention, RetrySettings, Storage
 
@@ -36,7 +38,7 @@ class Net:
     """Per port; further ones wait in the kernel's backlog."""
     backlog: Count = 4_096
     """Connections per port that the kernel holds until they are accepted; it may have a lower limit of its own."""
-    header_size_limit: Size = 64 * KIB
+    header_size_limit: Window = 64 * KIB
     """All headers of a request or answer together."""
     header_count_limit: Count = 512
     """Headers of a request."""
@@ -58,9 +60,9 @@ class Net:
     """HTTP/2 connection without a request."""
     stream_limit: Count = 1_000
     """Requests at a time on one HTTP/2 connection."""
-    stream_window_bytes: Size = 1 * MIB
+    stream_window_bytes: Window = 1 * MIB
     """Body bytes that a client may send ahead, of one request."""
-    connection_window_bytes: Size = 4 * MIB
+    connection_window_bytes: WholeWindow = 4 * MIB
     """Body bytes that a client may send ahead, of all requests of a connection."""
     write_backlog_bytes: Size = 64 * KIB
     """Bytes of answers that wait for a slow HTTP/2 client."""
@@ -92,9 +94,9 @@ class Net:
     """Silence after which a deployment is asked whether it lives."""
     client_ping_timeout_ms: Millis = 20_000
     """How long its answer may take."""
-    client_stream_window_bytes: Size = 2 * MIB
+    client_stream_window_bytes: Window = 2 * MIB
     """Body bytes that a deployment may send ahead, of one attempt."""
-    client_connection_window_bytes: Size = 16 * MIB
+    client_connection_window_bytes: WholeWindow = 16 * MIB
     """Body bytes that a deployment may send ahead, of all attempts of a connection."""
     client_write_backlog_bytes: Size = 256 * KIB
     """Bytes of bodies that wait for a slow deployment, of one HTTP/2 connection."""

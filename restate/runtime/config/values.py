@@ -24,6 +24,10 @@ MIB = 1024 * KIB
 
 Millis = Annotated[int, "duration"]
 Size = Annotated[int, "size"]
+Window = Annotated[int, "window"]
+"""A size that HTTP/2 is told: below 2 GiB."""
+WholeWindow = Annotated[int, "whole window"]
+"""The same of a connection, which HTTP/2 begins with 64 KiB."""
 Count = Annotated[int, "count"]
 Factor = Annotated[float, "factor"]
 Ratio = Annotated[float, "ratio"]
@@ -47,6 +51,7 @@ _SIZE_UNITS = {"": 1, "b": 1} | {
 }
 _URL = re.compile(r"[\x21-\x7e]+")
 _MAX_SIZE = 2**53
+_MAX_COUNT = 2**31 - 1
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9._~-]+")
 
 
@@ -110,12 +115,30 @@ def read_size(raw: object) -> int:
     return size
 
 
+def read_window(raw: object) -> int:
+    """A size that HTTP/2 can be told."""
+    size = read_size(raw)
+    if size > _MAX_COUNT:
+        raise ValueError(f"expected a size of at most 2047MiB, got {raw!r}")
+    return size
+
+
+def read_whole_window(raw: object) -> int:
+    """A size that HTTP/2 can be told of a connection."""
+    size = read_window(raw)
+    if size < 64 * KIB:
+        raise ValueError(f"expected a size of at least 64KiB, got {raw!r}")
+    return size
+
+
 def read_count(raw: object) -> int:
     """An integer, at least 1."""
     if isinstance(raw, str) and re.fullmatch(r"[0-9]{1,12}", raw.strip()):
         raw = int(raw)
     if isinstance(raw, bool) or not isinstance(raw, int) or raw < 1:
         raise ValueError(f"expected a whole number of at least 1, got {raw!r}")
+    if raw > _MAX_COUNT:
+        raise ValueError(f"expected a whole number of at most {_MAX_COUNT}, got {raw!r}")
     return raw
 
 
@@ -281,6 +304,8 @@ def _converter() -> cattrs.Converter:
         (Path, read_path),
         (Millis, read_duration),
         (Size, read_size),
+        (Window, read_window),
+        (WholeWindow, read_whole_window),
         (Count, read_count),
         (Factor, read_factor),
         (Ratio, read_ratio),
@@ -320,7 +345,7 @@ def print_value(value: object, kind: object) -> str:
         return str(value).lower()
     if isinstance(value, int) and kind in (Millis, Millis | None):
         return f'"{format_duration(value)}"'
-    if isinstance(value, int) and kind in (Size, Size | None) and value % KIB == 0:
+    if isinstance(value, int) and kind in (Size, Size | None, Window, WholeWindow) and value % KIB == 0:
         return f'"{value // MIB}MiB"' if value % MIB == 0 else f'"{value // KIB}KiB"'
     if isinstance(value, int | float):
         return str(value)

@@ -1,5 +1,7 @@
 """Ask an address what it serves, and find out which generation it is (service-protocol.md §1.3)."""
 
+from collections.abc import Iterator
+
 import trio
 
 from restate.runtime import config
@@ -32,11 +34,8 @@ class Discovery:
     def __init__(self, client: Client, settings: config.Discovery, identity: Identity) -> None:
         self._questions = Questions(client, identity, settings.response_size_limit)
         self._timeout_s = settings.request_timeout_ms / 1000
-        # The official command-line client gives up after 13 s.
-        self._delays_s = [
-            settings.retry_initial_interval_ms / 1000 * 2**number
-            for number in range(settings.max_attempts - 1)
-        ]
+        self._first_delay_s = settings.retry_initial_interval_ms / 1000
+        self._max_attempts = settings.max_attempts
 
     async def discover(self, uri: str, headers: Headers = (), *, use_http_11: bool = False) -> Announcement:
         """What the deployment at `uri` announces. headers: added to the question. Raises DeploymentError."""
@@ -76,7 +75,7 @@ class Discovery:
 
     async def _ask_modern(self, uri: str, headers: Headers, http_version: HttpVersion) -> Answer:
         """Retried while the deployment seems to be starting or overloaded. Raises DeploymentError."""
-        for delay_s in (*self._delays_s, None):
+        for delay_s in self._delays():
             try:
                 question = Question("GET", _PATH, [("accept", MODERN_ACCEPT), *headers], signed=True)
                 answer = await self._questions.ask(uri, question, http_version)
@@ -93,6 +92,14 @@ class Discovery:
                     ) from error
             await trio.sleep(delay_s)
         raise AssertionError("the last try returns or raises")
+
+    def _delays(self) -> Iterator[float | None]:
+        """Seconds after each try that fails, None after the last. The official command-line client gives up after 13 s."""
+        delay_s = self._first_delay_s
+        for _ in range(self._max_attempts - 1):
+            yield delay_s
+            delay_s = min(2 * delay_s, self._timeout_s)
+        yield None
 
     async def _ask_classic(self, uri: str, headers: Headers, http_version: HttpVersion) -> Answer | None:
         """Asked once; None when it fails, because the answer to the modern question is then the one to report."""
