@@ -15,6 +15,7 @@ should run on the machine. Figures are kept in .cache/bench/*.json; the table is
 from __future__ import annotations
 
 import argparse
+import compileall
 import functools
 import json
 import os
@@ -52,6 +53,8 @@ def main() -> None:
     options = _options()
     plan = _plan(options)
     _STORE.mkdir(parents=True, exist_ok=True)
+    # As pip does when it installs the server; else, where Python may not write bytecode, each start compiles all sources.
+    compileall.compile_dir(ROOT / "restate", quiet=1)
     figures: dict[str, dict[str, float]] = {}
     for kind in SERVERS:
         stored = _STORE / f"{kind}.json"
