@@ -362,3 +362,10 @@ async def test_a_full_partition_and_a_shutdown_are_told_as_codes(port: Port) -> 
     assert refusal(await port.json("/my.greeter/call")) == (429, "resource_exhausted", "Resource exhausted")
     port.partition.error = ShuttingDown("come back")
     assert refusal(await port.json("/my.greeter/call")) == (503, "unavailable", "Unavailable")
+
+
+async def test_the_key_of_a_long_message_is_found(port: Port) -> None:
+    unknown_fields = b"\xf8\x07\x01" * 20_000
+    answer = await port.ask("POST", "/my.counter/call", unknown_fields + b"\x0a\x01k", content_type=PROTO)
+    assert answer.status == 200
+    assert port.partition.asked[0][1].target.key == "k"

@@ -56,7 +56,9 @@ class IngressService(IngressBase):
             argument = RpcRequest.FromString(await self._argument(message, RpcRequest))
             return await self._calls.modern(service, handler, argument, request)
         body = await self._argument(message, messages.input_class)
-        return self._calls.classic(service, handler, messages, body, request, key_fault=Code.INVALID_ARGUMENT)
+        return await self._calls.classic(
+            service, handler, messages, body, request, key_fault=Code.INVALID_ARGUMENT
+        )
 
     async def _argument(self, message: InvokeRequest, input_class: type[Message]) -> bytes:
         return await unhurried(message.ByteSize(), self._encoded, message, input_class)

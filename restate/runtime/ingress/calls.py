@@ -73,7 +73,7 @@ class Calls:
         self._defaults = defaults
         self._tracer = tracer
 
-    def classic(
+    async def classic(
         self,
         service: Service,
         handler: Handler,
@@ -86,7 +86,7 @@ class Calls:
         """body: the encoded input message. key_fault: the status of a key that cannot be read."""
         idempotency = idempotency_of(request)
         try:
-            key = messages.key_of(body)
+            key = await unhurried(len(body), messages.key_of, body)
         except KeyExtractionError as error:
             raise RpcError(key_fault, str(error)) from error
         callee = self._address(service, handler, key, idempotency)

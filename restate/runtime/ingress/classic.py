@@ -41,7 +41,7 @@ class ClassicMethods:
         body = await call.recv_bytes()
         if call.codec is Codec.PROTO:
             transcode.check_encoded(body, messages.input_class)
-        prepared = self._calls.classic(service, handler, messages, body, call.request)
+        prepared = await self._calls.classic(service, handler, messages, body, call.request)
         reply = await outcome_of(self._partition, call, prepared)
         if prepared.callee.idempotency_key is not None:
             # The first answer tells it too; the stored result is then only milliseconds old.
