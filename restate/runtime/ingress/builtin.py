@@ -42,7 +42,7 @@ class IngressService(IngressBase):
             prepared = await self._prepared(message, call.request)
             with prepared.entry as trace:
                 reply = await self._partition.send(
-                    prepared.callee, prepared.body, prepared.headers, trace=trace
+                    prepared.callee, prepared.take_body(), prepared.headers, trace=trace
                 )
         await call.send_message(InvokeResponse(id=format_invocation_id(reply.id)))
 

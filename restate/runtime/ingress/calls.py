@@ -25,14 +25,19 @@ from restate.runtime.telemetry.tracing import NO_TRACER, Entry, Tracer, context_
 _MOST_DIGITS = 20
 
 
-@attrs.frozen
+@attrs.define
 class Prepared:
     """A call as the partition takes it."""
 
     callee: Callee
-    body: bytes
+    _body: bytes
     headers: tuple[tuple[str, str], ...]
     entry: Entry
+
+    def take_body(self) -> bytes:
+        """Once: it may be long, and so may the wait for the outcome."""
+        body, self._body = self._body, b""
+        return body
 
 
 def find_target(schema: Registry, service: str, method: str) -> tuple[Service, Handler]:

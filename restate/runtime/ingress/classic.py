@@ -42,6 +42,7 @@ class ClassicMethods:
         if call.codec is Codec.PROTO:
             transcode.check_encoded(body, messages.input_class)
         prepared = await self._calls.classic(service, handler, messages, body, call.request)
+        del body  # see Prepared.take_body
         reply = await outcome_of(self._partition, call, prepared)
         if prepared.callee.idempotency_key is not None:
             # The first answer tells it too; the stored result is then only milliseconds old.

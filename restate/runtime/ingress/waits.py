@@ -20,7 +20,7 @@ async def outcome_of(partition: Partition, call: Call, prepared: Prepared) -> In
     call.initial_metadata.append(header)
     try:
         with REFUSALS, prepared.entry as trace:
-            return await partition.call(prepared.callee, prepared.body, prepared.headers, trace=trace)
+            return await partition.call(prepared.callee, prepared.take_body(), prepared.headers, trace=trace)
     except RpcError:
         call.initial_metadata.remove(header)
         raise
