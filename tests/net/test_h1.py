@@ -456,7 +456,7 @@ class Patient:
         await response.send(200, [], await request.body(100))
 
     async def has_begun(self) -> None:
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             while not self.begun:
                 await trio.testing.wait_all_tasks_blocked(0.002)
 
@@ -496,7 +496,7 @@ async def test_a_client_that_ended_its_side_gets_its_answers() -> None:
         await stream.send_all(POST + POST[:-1] + b"o")
         await stream.send_eof()
         interim = b"HTTP/1.1 100 Continue\r\n\r\n"
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             assert await stream.receive_some() == interim
             await trio.sleep(0.05)  # several ticks
             handler.release.set()
@@ -516,7 +516,7 @@ async def test_a_client_that_leaves_after_it_was_asked_is_noticed_too() -> None:
         async with await server.connect() as stream:
             await stream.send_all(POST)
             await stream.send_eof()
-            with trio.fail_after(5):
+            with trio.fail_after(30):
                 await stream.receive_some()
             assert handler.ended == 0
         await server.left_alone()

@@ -199,7 +199,7 @@ async def test_a_client_that_leaves_cancels_the_handler(lost: str, caplog: pytes
             assert (await peer.exchange(b"GET", b"/")).status == 200
         else:
             await peer.stream.aclose()
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             await cancelled.wait()
         if lost == "connection":
             await server.left_alone()
@@ -225,7 +225,7 @@ async def test_a_reset_request_raises_in_a_shielded_reader() -> None:
         await trio.testing.wait_all_tasks_blocked()
         peer.h2.reset_stream(stream_id, ErrorCodes.CANCEL)
         await peer.flush()
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             await ended.wait()
     assert outcome == ["the client reset the stream"]
 
@@ -351,7 +351,7 @@ async def test_drain_finishes_open_streams_and_refuses_newer_ones() -> None:
         assert (await peer.answer(open_stream)).body == b"/wait"
         await peer.sees_the_end()
         await peer.stream.aclose()
-        with trio.fail_after(2):
+        with trio.fail_after(30):
             await server.drain.finished.wait()
 
 
@@ -417,16 +417,13 @@ async def test_a_silent_client_is_pinged_and_then_left() -> None:
         finally:
             cancelled.set()
 
-    limits = Limits(ping_after=0.05, ping_timeout=0.1, tick=0.01)
+    limits = Limits(ping_after=0.02, ping_timeout=0.5, tick=0.01)
     async with running(handler, limits) as server, await server.connect_h2() as peer:
         peer.begin(b"GET", b"/")
         await peer.flush()
-        with trio.move_on_after(0.2):
-            while not peer.closed:
-                await peer.pump()  # answers the pings
-        assert not peer.closed
+        await peer.until(lambda: peer.pings >= 3)  # it answers them
         assert not cancelled.is_set()
-        with trio.fail_after(2):
+        with trio.fail_after(30):
             await cancelled.wait()
         await server.left_alone()
 

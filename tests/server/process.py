@@ -22,7 +22,7 @@ from restate.runtime.net.listener import bind, serve
 from tests.support.sdk_peer import Heard, SdkPeer
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 20  # seconds of real time until a test fails
+PATIENCE = 60  # seconds of real time until a test fails
 FREE_PORTS = {f"RESTATE_{name}__BIND_ADDRESS": ":0" for name in ("NODE_CTRL", "INGRESS", "ADMIN", "POSTGRES")}
 COMMAND = [sys.executable, "-m", "restate.runtime.main"]
 

@@ -139,7 +139,7 @@ async def test_classic_services_are_called_by_connect() -> None:
         assert len(rig.client.conversations) == 1
         invoke = b'{"service":"Plain","method":"m","argument":{"key":"x"}}'
         answer = await ask(client, "POST", "/dev.restate.Ingress/Invoke", invoke)
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             attached = await ask(client, "GET", f"/restate/attach/{json.loads(answer.body)['id']}")
         # A classic outcome without idempotency key is not kept: it is either awaited or gone.
         assert attached.status in (200, 404)

@@ -62,7 +62,7 @@ async def test_the_process_syncs_the_logs_and_ends_with_the_context(tmp_path: Pa
         flushed=calls.flushed.append,
         flush_in_thread=calls.flush_in_thread,
     ) as flush:
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await _until_started(flush, calls)
             await flush()
             (tmp_path / "000002.log").write_bytes(b"x")
@@ -84,7 +84,7 @@ async def test_a_killed_process_is_replaced_and_nothing_is_left_unflushed(
     async with store.flusher() as flush:
         for number in range(7):
             store.write([("inv", b"%d" % number, b"x")])
-            with caplog.at_level(logging.WARNING, "restate.storage"), trio.fail_after(10):
+            with caplog.at_level(logging.WARNING, "restate.storage"), trio.fail_after(30):
                 await flush()
             assert int.from_bytes((tmp_path / "db" / "COMMITTED").read_bytes()[:8], "big") == number + 2
             # In the end it gives up, and the thread does it all.
@@ -106,7 +106,7 @@ async def test_a_disk_that_refuses_is_an_error(tmp_path: Path) -> None:
         flushed=calls.flushed.append,
         flush_in_thread=calls.flush_in_thread,
     ) as flush:
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await _until_started(flush, calls)
             (tmp_path / "000001.log").mkdir()
             with pytest.raises(StorageError, match=r"flushing the log: .*directory"):
@@ -140,7 +140,7 @@ def test_the_process_goes_on_after_the_signals_that_make_the_server_drain(tmp_pa
             process.stdin.flush()
             assert process.stdout.readline() == b"ok\n"
             process.send_signal(number)
-        assert process.communicate(b"000001\n", timeout=10)[0] == b"ok\n"
+        assert process.communicate(b"000001\n", timeout=30)[0] == b"ok\n"
     assert process.returncode == 0
 
 
@@ -148,5 +148,5 @@ def test_the_process_goes_on_after_the_signals_that_make_the_server_drain(tmp_pa
 def test_the_process_ends_when_the_server_dies(tmp_path: Path) -> None:
     program = [sys.executable, "-I", "-S", str(log_sync.__file__), str(tmp_path)]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        answer, _ = process.communicate(b"000001\n", timeout=10)
+        answer, _ = process.communicate(b"000001\n", timeout=30)
     assert (answer, process.returncode) == (b"ok\n", 0)

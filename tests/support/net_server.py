@@ -194,6 +194,7 @@ class H2Peer:
         }
         self.answers: dict[int, Answer] = {}
         self.goaways: list[tuple[int, int]] = []  # last stream, error code
+        self.pings = 0
         self.pongs = 0
         self.closed = False
         self.settings: dict[Any, int] = {}
@@ -306,6 +307,8 @@ class H2Peer:
                 self.answers[event.stream_id].reset = event.error_code
             case h2.events.ConnectionTerminated():
                 self.goaways.append((event.last_stream_id or 0, int(event.error_code or 0)))
+            case h2.events.PingReceived():
+                self.pings += 1
             case h2.events.PingAckReceived():
                 self.pongs += 1
             case h2.events.RemoteSettingsChanged():
