@@ -24,6 +24,20 @@ async def test_the_body_can_be_asked_for_again() -> None:
     assert await whole.read() == b""
 
 
+async def test_a_body_can_be_taken_once() -> None:
+    for whole in (request(b"ab", b"c"), request(b"ab", b"c", arrived=False)):
+        whole.arrived = True
+        assert await whole.body(3) == b"abc"
+        assert whole.take_body() == b"abc"
+        assert whole.pending == []
+        assert await whole.read() == b""
+
+
+async def test_a_body_that_has_not_come_cannot_be_taken() -> None:
+    with pytest.raises(RuntimeError, match="expected take_body after the whole body has arrived"):
+        request(b"ab", arrived=False).take_body()
+
+
 async def test_a_body_that_was_begun_is_not_whole() -> None:
     begun = request(b"ab", b"c")
     assert await begun.read() == b"ab"

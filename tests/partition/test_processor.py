@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import pytest
@@ -117,6 +119,28 @@ async def test_a_record_over_the_limit_goes_alone(loop: Loop) -> None:
         loop.partition.offer(invoke(number, bytes(2 * BATCH_BYTES)))
     await wait_all_tasks_blocked()
     assert loop.batches() == 3
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["given at once", "from the queue"])
+async def test_a_long_record_is_gone_when_it_is_written(nursery: trio.Nursery, waits: bool) -> None:
+    body = os.urandom(2 * BATCH_BYTES)
+    holders: list[int] = []
+
+    class WatchingStore(CountingStore):
+        def write(self, writes: list[Write]) -> None:
+            holders.append(sys.getrefcount(body))
+            super().write(writes)
+
+    loop = Loop(WatchingStore())
+    await loop.start(nursery)
+    if waits:
+        loop.partition.offer(invoke(1))
+    holders.clear()
+    before = sys.getrefcount(body)
+    loop.partition.offer(invoke(2, body))
+    await wait_all_tasks_blocked()
+    assert len(loop.store.writes) > 1
+    assert holders[-1] == before
 
 
 async def test_callbacks_run_once_their_record_is_on_disk_and_in_order(loop: Loop) -> None:
