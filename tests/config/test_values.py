@@ -12,6 +12,7 @@ from restate.runtime.config.values import (
     read_duration,
     read_factor,
     read_flag,
+    read_header_text,
     read_size,
     read_url,
 )
@@ -133,3 +134,13 @@ def test_a_url_has_a_scheme_and_no_secrets(raw: object, url: str) -> None:
 def test_what_is_no_url_is_refused(raw: object) -> None:
     with pytest.raises(ValueError, match="expected an address such as"):
         read_url(raw)
+
+
+@pytest.mark.parametrize("raw", ["a\nb", "é", "x" * 256, "\x7f", ""])
+def test_what_cannot_stand_in_a_header_is_refused(raw: object) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        read_header_text(raw)
+
+
+def test_a_text_for_a_header_may_have_spaces() -> None:
+    assert read_header_text(" my cluster ") == "my cluster"

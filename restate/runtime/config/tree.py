@@ -15,6 +15,7 @@ from restate.runtime.config.values import (
     MIB,
     Address,
     Count,
+    HeaderText,
     Ip,
     LogFilter,
     LogFormat,
@@ -173,7 +174,7 @@ class Config:
     """Directory of all data; made if missing. Relative to the working directory."""
     bind_ip: Ip = LOOPBACK
     """Address of the ports that name none; 0.0.0.0 opens them to other machines."""
-    cluster_name: str = "localcluster"
+    cluster_name: HeaderText = "localcluster"
     """What services and tools are told that they talk to."""
     partitions: Count = 24
     """Number of labels that rows are divided by; one process serves them all."""

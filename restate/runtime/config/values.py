@@ -35,6 +35,8 @@ Attempts = Annotated[int | Literal["unlimited"], "attempts"]
 LogFilter = Annotated[str, "log filter"]
 Ip = Annotated[str, "ip"]
 Url = Annotated[str, "url"]
+HeaderText = Annotated[str, "header text"]
+"""Text that becomes the value of a header."""
 Secret = Annotated[str, "secret"]
 """Text that is never printed."""
 KafkaClusters = Annotated[tuple[KafkaCluster, ...], "kafka clusters"]
@@ -52,6 +54,7 @@ _SIZE_UNITS = {"": 1, "b": 1} | {
 _URL = re.compile(r"[\x21-\x7e]+")
 _MAX_SIZE = 2**53
 _MAX_COUNT = 2**31 - 1
+_HEADER_TEXT = re.compile(r"[\x20-\x7e]{1,255}")
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9._~-]+")
 
 
@@ -190,6 +193,14 @@ def read_text(raw: object) -> str:
     return raw.strip()
 
 
+def read_header_text(raw: object) -> str:
+    """Text that any header can have."""
+    text = read_text(raw)
+    if not _HEADER_TEXT.fullmatch(text):
+        raise ValueError(f"expected at most 255 printable ASCII characters, got {text[:300]!r}")
+    return text
+
+
 def read_path(raw: object) -> Path:
     """The name of a file or directory, which may be missing."""
     text = read_text(raw)
@@ -313,6 +324,7 @@ def _converter() -> cattrs.Converter:
         (LogFilter, read_log_filter),
         (Ip, read_ip),
         (Url, read_url),
+        (HeaderText, read_header_text),
         (Secret, read_secret),
         (KafkaClusters, read_kafka_clusters),
         (LogFormat, _reader_of_choice("pretty", "compact", "json")),
