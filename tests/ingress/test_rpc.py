@@ -177,7 +177,7 @@ async def test_the_answer_becomes_a_value(
 @pytest.mark.parametrize(
     ("handler", "answered"),
     [("greet", b"not json"), ("greet", b"NaN"), ("greet", b'"\\ud800"'), ("greet", b"[" * 200 + b"]" * 200),
-     ("greet", b"\xff"), ("raw", b"1")],
+     ("greet", b"\xff"), ("raw", b"1"), ("greet", b"1" * 400)],
 )  # fmt: skip
 async def test_an_answer_that_is_no_json_is_internal(
     port: Port, protocol: str, handler: str, answered: bytes

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from google.protobuf import (
+    any_pb2,
     descriptor_pool,
     empty_pb2,
     message_factory,
@@ -266,3 +267,22 @@ def test_an_error_does_not_send_the_message_back() -> None:
     with pytest.raises(RpcError, match="unrecognized field name 'xxx") as refused:
         from_json(b'{"' + b"x" * 100_000 + b'":1}', empty_pb2.Empty)
     assert len(refused.value.message) < 1_100
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"a":' + b"1" * 400 + b"}", struct_pb2.Struct),
+        (b"1" * 400, wrappers_pb2.DoubleValue),
+        (b"5", wrappers_pb2.StringValue),
+        (b"5", wrappers_pb2.BytesValue),
+        (b'{"@type":5}', any_pb2.Any),
+    ],
+    ids=["large number", "large double", "no string", "no bytes", "no type"],
+)
+def test_values_that_protobuf_does_not_expect_are_the_callers_mistake(
+    body: bytes, kind: type[Message]
+) -> None:
+    with pytest.raises(RpcError, match="Error when parsing request: ") as refused:
+        from_json(body, kind)
+    assert refused.value.code is Code.INVALID_ARGUMENT

@@ -36,13 +36,13 @@ def _text(value: Value | Struct) -> str:
 
 
 def from_json(text: bytes) -> Value:
-    """Raises ValueError when it is no JSON, or nested deeper than protobuf messages may be."""
+    """Raises ValueError when it is no JSON, nested deeper than protobuf messages may be, or has too large a number."""
     value = Value()
     try:
         # In the encodings that json.loads takes.
         plain = _DECODER.decode(text.decode(json.detect_encoding(text), "surrogatepass"))
         json_format.ParseDict(plain, value)
-    except (json_format.ParseError, RecursionError) as error:
+    except (json_format.ParseError, RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from error
     return value
 

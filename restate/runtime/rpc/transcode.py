@@ -14,6 +14,8 @@ from restate.runtime.rpc.json_options import CLASSIC_JSON, JsonOptions
 from restate.runtime.rpc.status import Code, RpcError
 
 _LONGEST_DETAIL = 1_000  # characters of what is wrong, which may quote the message
+# What its JSON reader raises, beside ParseError, for values of a type or size that it did not think of.
+_OF_PROTOBUF = (OverflowError, TypeError, AttributeError)
 _UNKNOWN_FIELD = re.compile(r'has no field named "([^"]*)"')
 
 
@@ -39,7 +41,7 @@ def parse_json(body: bytes, message_class: type[Message], options: JsonOptions =
         )
     except json_format.ParseError as error:
         raise _bad(_own_words(str(error))) from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, *_OF_PROTOBUF) as error:
         raise _bad(str(error)) from error
     return message
 
