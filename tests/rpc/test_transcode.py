@@ -22,6 +22,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 from google.protobuf.message import Message
 
+from restate.runtime.pb import services_pb2, synth_pb2
 from restate.runtime.rpc.json_options import JsonOptions
 from restate.runtime.rpc.status import Code, RpcError
 from restate.runtime.rpc.transcode import check_encoded, from_json, to_json
@@ -277,8 +278,10 @@ def test_an_error_does_not_send_the_message_back() -> None:
         (b"5", wrappers_pb2.StringValue),
         (b"5", wrappers_pb2.BytesValue),
         (b'{"@type":5}', any_pb2.Any),
+        (b'{"jsonResult":1,"\\ud800":1}', services_pb2.ResolveAwakeableRequest),
+        (b'{"options":"\\uD800"}', FileDescriptorProto),
     ],
-    ids=["large number", "large double", "no string", "no bytes", "no type"],
+    ids=["large number", "large double", "no string", "no bytes", "no type", "half a name", "half a pair"],
 )
 def test_values_that_protobuf_does_not_expect_are_the_callers_mistake(
     body: bytes, kind: type[Message]
@@ -286,3 +289,8 @@ def test_values_that_protobuf_does_not_expect_are_the_callers_mistake(
     with pytest.raises(RpcError, match="Error when parsing request: ") as refused:
         from_json(body, kind)
     assert refused.value.code is Code.INVALID_ARGUMENT
+
+
+def test_escaped_pairs_are_characters() -> None:
+    raw = from_json(b'{"key":"\\ud83d\\ude00 \\u00e9"}', synth_pb2.RpcRequest)
+    assert synth_pb2.RpcRequest.FromString(raw).key == "\U0001f600 \u00e9"

@@ -93,9 +93,13 @@ def check_encoded(body: bytes, message_class: type[Message]) -> bytes:
 
 def _decode(text: str) -> Any:
     """One JSON value and nothing else; stricter than the standard library. Raises ValueError, RecursionError."""
-    return json.loads(
+    value = json.loads(
         text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant, parse_float=_finite
     )
+    if "\\ud" in text or "\\uD" in text:
+        # Half a surrogate pair is no character. It comes by an escape only, and protobuf crashes at some of them.
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
