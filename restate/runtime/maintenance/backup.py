@@ -93,8 +93,8 @@ def _copy(reader: Secondary, path: Path) -> int:
         store = RocksStore.open(path)
         try:
             for batch in _batches(reader):
-                store.write(batch)
                 copied += len(batch)
+                store.write(batch)  # which empties it
         finally:
             store.close()
     except (StorageError, OSError) as error:
