@@ -76,12 +76,27 @@ async def test_the_process_syncs_the_logs_and_ends_with_the_context(tmp_path: Pa
 
 
 @linux_only
+async def test_a_server_that_writes_no_more_than_its_own_start_has_no_process(tmp_path: Path) -> None:
+    store = RocksStore.open(tmp_path / "db")
+    before = _children()
+    async with store.flusher() as flush:
+        processes = []
+        for number in range(3):
+            store.write([("inv", b"%d" % number, b"x")])
+            await flush()
+            processes.append(len(_children() - before))
+    store.close()
+    assert processes == [0, 1, 1]
+
+
+@linux_only
 async def test_a_killed_process_is_replaced_and_nothing_is_left_unflushed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = RocksStore.open(tmp_path / "db")
     before = _children()
     async with store.flusher() as flush:
+        await flush()
         for number in range(7):
             store.write([("inv", b"%d" % number, b"x")])
             with caplog.at_level(logging.WARNING, "restate.storage"), trio.fail_after(30):
@@ -126,7 +141,9 @@ async def test_without_a_process_the_thread_flushes(
         flush_in_thread=calls.flush_in_thread,
     ) as flush:
         await flush()
-    assert (calls.flushed, calls.in_thread) == ([], 1)
+        await flush()
+    assert (calls.flushed, calls.in_thread) == ([], 2)
+    assert "cannot start the process that flushes the log" in caplog.text
 
 
 @linux_only

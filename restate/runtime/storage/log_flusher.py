@@ -21,6 +21,8 @@ log = logging.getLogger("restate.storage")
 
 _PROGRAM = Path(__file__).with_name("log_sync.py")
 _MAX_STARTS = 5
+_FLUSH_WITH_START = 2
+"""The first flush is that of the server's own start. While nothing else is written, the 9 MB of the process are spared."""
 
 
 @asynccontextmanager
@@ -34,13 +36,16 @@ async def log_flusher(
     """Give the function that makes all writes durable that were made before it was called.
 
     take_logs: number of the last write, and the logs with writes that are not durable yet. flushed: told the number once
-    they are. The process ends with the context.
+    they are. The process starts with the second flush and ends with the context.
     """
-    helper = _Helper.start(directory)
-    starts = 1
+    helper: _Helper | None = None
+    flushes, starts = 0, 1
 
     async def flush() -> None:
-        nonlocal helper, starts
+        nonlocal helper, flushes, starts
+        flushes += 1
+        if flushes == _FLUSH_WITH_START:
+            helper = _Helper.start(directory)
         if helper is not None:
             try:
                 # While it starts, the thread is faster.
