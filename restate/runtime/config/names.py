@@ -3,7 +3,6 @@
 Everything is compared in lower case with `_` for `-`; levels are joined by `.`.
 """
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,6 +132,8 @@ def is_section(name: str) -> bool:
 
 def nearest(name: str) -> str | None:
     """The known name that a wrong one was probably meant to be, in the same vocabulary if possible."""
+    import difflib  # only here: most starts have no wrong name
+
     known = known_names()
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
     if close:
