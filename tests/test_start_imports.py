@@ -9,6 +9,7 @@ import sys
 LATER = {
     "cryptography",
     "datafusion",
+    "difflib",
     "google.protobuf.json_format",
     "grpclib",
     "hypercorn",
