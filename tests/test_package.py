@@ -163,7 +163,7 @@ def running(*command: object, cwd: Path, stop: signal.Signals) -> Iterator[None]
     try:
         yield
         child.send_signal(stop)
-        child.wait(20)
+        child.wait(60)
     finally:
         child.kill()
         child.wait()
@@ -174,7 +174,7 @@ def connect(port: int) -> bool:
     return True
 
 
-def wait_for(read: Any, timeout_s: float = 30) -> Any:
+def wait_for(read: Any, timeout_s: float = 60) -> Any:
     """The first result of a function that fails with OSError or a JSON error while things are not ready."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -188,5 +188,5 @@ def wait_for(read: Any, timeout_s: float = 30) -> Any:
 
 def post(url: str, body: object) -> Any:
     request = urllib.request.Request(url, json.dumps(body).encode(), {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=20) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return json.load(response)

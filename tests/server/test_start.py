@@ -47,7 +47,7 @@ def refused(folder: Path, *arguments: str, **settings: str) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     lines = done.stderr.splitlines()
@@ -79,7 +79,7 @@ async def test_whoever_reads_the_ports_file_is_answered_at_once(tmp_path: Path) 
 async def test_a_client_that_comes_before_the_admin_app_is_there_waits_for_it(tmp_path: Path) -> None:
     async with running_server(tmp_path) as server:
         ports = await server.ports()
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
             answer = await http.get(f"http://127.0.0.1:{ports['admin']}/health")
         assert answer.status_code == 200
 
