@@ -91,6 +91,8 @@ class CommandLine:
             "RESTATE_CLI_CONFIG_HOME": str(self._folder / "home"),
             "DO_NOT_TRACK": "1",
             "NO_COLOR": "1",
+            # Both show the times of where they are.
+            "TZ": "UTC",
             # Both fit what they write to a terminal, and take this for one's width where there is none.
             "COLUMNS": "200",
         }
