@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "partition": {"engine", "journal", "tables", "storage", "invoker.handle", "schema", "telemetry", "config"},
     "query": {"pgwire", "tables", "schema", "journal", "service_protocol", "storage", "net", "invoker.handle", "telemetry", "config"},
     "ingress": {"rpc", "schema", "net", "pb", "grpc_server", "partition.handle", "engine.actions", "telemetry", "config"},
-    "admin": {"schema", "pb", "discovery.handle", "discovery.serdes", "net", "partition.handle", "engine.actions", "engine.records", "query.pool", "query.errors", "telemetry", "config"},
+    "admin": {"schema", "pb", "discovery.handle", "discovery.serdes", "net", "partition.handle", "engine.actions", "engine.records", "query.errors", "query.statement", "query.worker_query", "telemetry", "config"},
     "node": {"rpc", "net", "pb", "grpc_server", "schema", "partition.handle", "telemetry", "config"},
     "maintenance": {"discovery.handle", "net", "schema", "storage", "tables", "telemetry", "config"},
     "cli": {"config", "query.arrow_values"},

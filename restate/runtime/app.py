@@ -419,7 +419,7 @@ class _Server:
         return None if self._stopping.is_set() else imported
 
     async def _sql(self, drain: Drain) -> None:
-        """The Postgres port; its imports come after those of the admin app."""
+        """The Postgres port; no call waits for its imports either."""
         module = await self._import(partial(importlib.import_module, "restate.runtime.query.postgres"))
         if module is None:
             return

@@ -21,9 +21,9 @@ from restate.runtime.net.proxy import Proxy
 from restate.runtime.net.tls import ServerTls
 from restate.runtime.pgwire.limits import Limits as PostgresLimits
 from restate.runtime.query.live import LiveAttempt, LiveFailure, failure_text
-from restate.runtime.query.pool import PoolSettings
 from restate.runtime.query.postgres_options import PostgresOptions
 from restate.runtime.query.postgres_security import password_verifier
+from restate.runtime.query.settings import PoolSettings
 from restate.runtime.query.worker_process import WorkerSettings
 from restate.runtime.schema.options import Defaults, OptionDefaults
 from restate.runtime.security import Security

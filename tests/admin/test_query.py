@@ -7,7 +7,8 @@ import pytest
 
 from restate.runtime.query import errors
 from restate.runtime.query.errors import QueryError
-from restate.runtime.query.pool import Output, Parameter, Query, Rows, SessionInfo, Statement
+from restate.runtime.query.statement import Output, Parameter, Rows, SessionInfo, Statement
+from restate.runtime.query.worker_query import Query
 from tests.admin.fakes import Admin
 
 ARROW = "application/vnd.apache.arrow.stream"

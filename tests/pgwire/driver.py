@@ -13,7 +13,7 @@ from restate.runtime.pgwire.limits import Limits
 from restate.runtime.pgwire.session import Session
 from restate.runtime.pgwire.startup import Hello, Say, Startup
 from restate.runtime.query.errors import QueryError
-from restate.runtime.query.pool import Parameter
+from restate.runtime.query.statement import Parameter
 from tests.support.fake_pool import described, plan, rows
 from tests.support.pg_peer import said
 

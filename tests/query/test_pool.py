@@ -18,7 +18,8 @@ from restate.runtime.model.result import Success
 from restate.runtime.query import errors
 from restate.runtime.query.errors import QueryError
 from restate.runtime.query.live import LiveAttempt, LiveFailure
-from restate.runtime.query.pool import Column, Output, Parameter, Query, Statement
+from restate.runtime.query.statement import Column, Output, Parameter, Statement
+from restate.runtime.query.worker_query import Query
 from tests.query.workers import MIB, SESSION, Bed, bed, invocation_id, record
 
 pytestmark = pytest.mark.slow
@@ -423,9 +424,9 @@ async def test_large_values_do_not_fill_the_memory(tmp_path: Path) -> None:
             server.tables.invocations.put(each, record(number, outcome=Success(large)), None)
             server.tables.journal.append(each, 0, CommandRow(0x0401, 0, 1, b"\x72\x00" + large))
             server.write()
-        server.pool._settings = attrs.evolve(
-            server.pool._settings,
-            worker=attrs.evolve(server.pool._settings.worker, address_space_bytes=700 * MIB),
+        server.pool._workers._settings = attrs.evolve(
+            server.pool._workers._settings,
+            worker=attrs.evolve(server.pool._workers._settings.worker, address_space_bytes=700 * MIB),
         )
         for table in ("state", "sys_journal"):
             count = 0

@@ -14,7 +14,9 @@ from restate.runtime.model.invocation import IngressSource, InvocationRecord, Pi
 from restate.runtime.model.result import Success
 from restate.runtime.model.target import HandlerType, ServiceType, Target
 from restate.runtime.query.live import LiveAttempt
-from restate.runtime.query.pool import Output, Parameter, Pool, PoolSettings, SessionInfo, Statement
+from restate.runtime.query.pool import Pool
+from restate.runtime.query.settings import PoolSettings
+from restate.runtime.query.statement import Output, Parameter, SessionInfo, Statement
 from restate.runtime.query.worker_process import WorkerSettings
 from restate.runtime.storage.rocksdb import RocksStore
 from restate.runtime.tables.api import Tables
@@ -71,7 +73,7 @@ class Bed:
 
     def workers(self) -> set[int]:
         """Process ids."""
-        return {worker.process._process.pid for worker in self.pool._workers}
+        return {worker.process._process.pid for worker in self.pool._workers._workers}
 
 
 @asynccontextmanager

@@ -22,17 +22,17 @@ import attrs
 import trio
 
 from restate.runtime.query.errors import UNDEFINED_TABLE, QueryError
-from restate.runtime.query.pool import (
+from restate.runtime.query.pool import Pool
+from restate.runtime.query.statement import (
     Column,
     Description,
     Output,
     Parameter,
-    Pool,
-    Query,
     Rows,
     SessionInfo,
     Statement,
 )
+from restate.runtime.query.worker_query import Query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence

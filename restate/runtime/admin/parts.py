@@ -15,7 +15,8 @@ from restate.runtime.model.clock import Clock, IdSource
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.model.kafka import KafkaCluster
-from restate.runtime.query.pool import Output, Parameter, Query, SessionInfo, Statement
+from restate.runtime.query.statement import Output, Parameter, SessionInfo, Statement
+from restate.runtime.query.worker_query import Query
 from restate.runtime.schema.deployment import Deployment
 from restate.runtime.schema.options import Defaults
 from restate.runtime.schema.registration import Announcement

@@ -11,7 +11,8 @@ from restate.runtime.admin.answer import json_response
 from restate.runtime.admin.body import read_body
 from restate.runtime.admin.parts import Parts, QueryPool
 from restate.runtime.query.errors import CANNOT_START, TOO_MANY, QueryError
-from restate.runtime.query.pool import Output, Query, Rows, SessionInfo, Statement
+from restate.runtime.query.statement import Output, Rows, SessionInfo, Statement
+from restate.runtime.query.worker_query import Query
 
 _SESSION = SessionInfo(user="admin")
 _CONTENT_TYPES = {

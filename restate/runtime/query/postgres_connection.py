@@ -37,9 +37,10 @@ from restate.runtime.pgwire.scram import MECHANISM, Exchange, Verifier
 from restate.runtime.pgwire.session import Session
 from restate.runtime.pgwire.startup import Cancel, Hello, Say, StartTls, Startup
 from restate.runtime.query.errors import SHUTTING_DOWN, WORKER_DIED, QueryError
-from restate.runtime.query.pool import Pool, SessionInfo, Statement
+from restate.runtime.query.pool import Pool
 from restate.runtime.query.postgres_options import PostgresOptions
 from restate.runtime.query.postgres_queries import RunningQuery
+from restate.runtime.query.statement import SessionInfo, Statement
 from restate.runtime.query.timezones import find_timezone
 
 log = logging.getLogger("restate.query")

@@ -7,7 +7,8 @@ import trio
 
 from restate.runtime.pgwire.engine import Open
 from restate.runtime.query.errors import INTERNAL, QueryError
-from restate.runtime.query.pool import Column, Output, Parameter, Pool, Rows, SessionInfo, Statement
+from restate.runtime.query.pool import Pool
+from restate.runtime.query.statement import Column, Output, Parameter, Rows, SessionInfo, Statement
 
 log = logging.getLogger("restate.query")
 
