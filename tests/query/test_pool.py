@@ -213,6 +213,7 @@ async def test_a_memory_bomb_hits_only_its_own_worker(tmp_path: Path) -> None:
     async with bed(tmp_path) as server:
         error = await failure(server, BOMB)
         assert error.sqlstate in (errors.WORKER_DIED, errors.OUT_OF_MEMORY)
+        assert error.hint == "Ask for fewer rows or columns, or raise query.address_space."
         assert await server.rows("select 2 as n") == [{"n": 2}]
 
 
@@ -233,6 +234,8 @@ async def test_a_sort_of_more_than_the_memory_is_done_on_disk_or_refused(tmp_pat
         joined = f"select count(*) from ({wide}) a join ({wide}) b on a.t = b.t and a.value = b.value"
         error = await failure(server, joined)
         assert error.sqlstate in (errors.OUT_OF_MEMORY, errors.WORKER_DIED)
+        assert error.hint is not None
+        assert "or raise query." in error.hint
         assert await server.rows("select 2 as n") == [{"n": 2}]
 
 
@@ -412,6 +415,24 @@ async def test_the_json_functions_and_arrows_work(tmp_path: Path) -> None:
 async def test_the_stale_column_of_the_classic_tour_is_understood(tmp_path: Path) -> None:
     async with bed(tmp_path) as server:
         assert await server.rows("select service_key_utf8 from state where service_key_utf8 = 'a'") == []
+
+
+@pytest.mark.parametrize("output", [Output.POSTGRES, Output.ARROW, Output.JSON])
+async def test_long_rows_leave_in_small_pieces_also_behind_a_filter(tmp_path: Path, output: Output) -> None:
+    """The engine gathers what a filter has let through; 40 MB here."""
+    async with bed(tmp_path, worker_limit=1) as server:
+        for number in range(400):
+            value = b"%03d" % number + b"x" * 100_000
+            server.tables.state.put(partition_key_of_key("k"), "Blob", "k", b"%03d" % number, value)
+        server.write()
+        statement = Statement("select value_utf8 from state where value_utf8 like '%x' or length(key) = 7")
+        sizes, count = [], 0
+        async with server.pool.open(statement, (), output, False, SESSION) as query:
+            while (rows := await query.next()) is not None:
+                sizes.append(len(rows.data))
+                count += rows.count
+        assert count == 400
+        assert max(sizes) < 5 * MIB < sum(sizes)
 
 
 async def test_large_values_do_not_fill_the_memory(tmp_path: Path) -> None:

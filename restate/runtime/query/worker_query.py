@@ -82,10 +82,12 @@ class Query:
             await self._process.wait()
         reason = self._process.last_words()
         log.warning("a query ended its worker: %s", reason)
-        cause = "because it is nested too deeply" if _is_overflow(reason) else "for want of memory"
+        overflow = _is_overflow(reason)
+        cause = "because it is nested too deeply" if overflow else "for want of memory"
         return QueryError(
             f"the query ended its worker process, probably {cause}; other queries are not affected",
             errors.WORKER_DIED,
+            hint=None if overflow else "Ask for fewer rows or columns, or raise query.address_space.",
         )
 
 

@@ -33,6 +33,8 @@ from restate.runtime.query.worker.world import Cancelled, World
 from restate.runtime.storage.secondary import Secondary
 
 _RECEIVE_BYTES = 256 << 10
+_PIECE_BYTES = 4 << 20
+"""The server holds a piece until its client has taken it; a filter may gather thousands of long rows into one batch."""
 
 
 class _Result(Protocol):
@@ -207,11 +209,15 @@ class _Batches:
             if self._rest is None:
                 return None
         batch = self._rest
-        if max_rows is None or batch.num_rows <= max_rows:
+        count = batch.num_rows
+        most = max(1, count * _PIECE_BYTES // max(1, batch.nbytes))
+        if max_rows is not None:
+            most = min(most, max_rows)
+        if count <= most:
             self._rest = None
             return batch
-        self._rest = batch.slice(max_rows)
-        return batch.slice(0, max_rows)
+        self._rest = batch.slice(most)
+        return batch.slice(0, most)
 
 
 class _PostgresRows(_Batches):
