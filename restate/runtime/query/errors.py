@@ -53,3 +53,8 @@ class QueryError(RestateError):
     @property
     def hint(self) -> str | None:
         return self._hint
+
+
+def less_or_more(setting: str) -> str:
+    """The hint for a query that wants more memory than `setting` gives it."""
+    return f"Ask for fewer rows or columns, or raise {setting}."

@@ -87,7 +87,7 @@ class Query:
         return QueryError(
             f"the query ended its worker process, probably {cause}; other queries are not affected",
             errors.WORKER_DIED,
-            hint=None if overflow else "Ask for fewer rows or columns, or raise query.address_space.",
+            hint=None if overflow else errors.less_or_more("query.address_space"),
         )
 
 

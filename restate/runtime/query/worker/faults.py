@@ -50,7 +50,7 @@ def fault(error: BaseException, sql: str, tables: Iterable[str]) -> QueryError:
     if isinstance(error, RestateError):
         return QueryError(error.message, errors.INTERNAL)
     if isinstance(error, MemoryError):
-        hint = "Ask for fewer rows or columns, or raise query.address_space."
+        hint = errors.less_or_more("query.address_space")
         return QueryError("the query needs more memory than a worker has", errors.OUT_OF_MEMORY, hint=hint)
     text = str(error) or repr(error)
     # An optimizer rule that fails says so first; the reason is at the end.
@@ -88,8 +88,7 @@ def _find(name: str, sql: str) -> int | None:
 def _hint(text: str, state: str, tables: Iterable[str]) -> str | None:
     suggestion = _SUGGESTION.search(text)
     if state == errors.OUT_OF_MEMORY:
-        setting = "query.memory" if "Resources exhausted" in text else "query.address_space"
-        return f"Ask for fewer rows or columns, or raise {setting}."
+        return errors.less_or_more("query.memory" if "Resources exhausted" in text else "query.address_space")
     if state == errors.UNDEFINED_TABLE:
         name = _TABLE.search(text)
         return _nearest(name[1], tables) if name is not None else None
