@@ -6,7 +6,7 @@ import attrs
 
 from restate.runtime.model.ids import InvocationId
 from restate.runtime.model.invocation import InvocationRecord
-from restate.runtime.model.result import Outcome
+from restate.runtime.model.result import Outcome, Success
 from restate.runtime.model.target import Target
 from restate.runtime.model.timer import TimerKey
 
@@ -85,6 +85,11 @@ class IngressReply:
     outcome: Outcome | None
     expiry_ms: int | None = None
     not_found: bool = False
+
+    @property
+    def value_size(self) -> int:
+        """Bytes of the value; 0 without one."""
+        return len(self.outcome.value) if isinstance(self.outcome, Success) else 0
 
 
 @attrs.frozen

@@ -74,8 +74,7 @@ class Operations:
         # A classic message becomes JSON. Imported with the first one, as the start is quicker without.
         from restate.runtime.grpc_server.packing import unhurried
 
-        size = len(reply.outcome.value) if isinstance(reply.outcome, Success) else 0
-        return await unhurried(size, outcome_answer, reply, schema, self._json)
+        return await unhurried(reply.value_size, outcome_answer, reply, schema, self._json)
 
     def _idempotent(self, path: IdempotentPath) -> tuple[InvocationId, bool]:
         service = self._partition.schema.service(path.service)

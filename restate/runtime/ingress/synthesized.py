@@ -8,7 +8,6 @@ from restate.runtime.grpc_server.packing import unhurried
 from restate.runtime.ingress.calls import Calls
 from restate.runtime.ingress.outcomes import modern_response
 from restate.runtime.ingress.waits import outcome_of
-from restate.runtime.model.result import Success
 from restate.runtime.partition.handle import Partition
 from restate.runtime.pb.synth_pb2 import RpcRequest, RpcResponse
 from restate.runtime.schema.deployment import Handler, Service
@@ -32,6 +31,5 @@ class ModernMethods:
         prepared = await self._calls.modern(service, handler, message, call.request)
         del message  # it may be long, and so may the wait
         reply = await outcome_of(self._partition, call, prepared)
-        size = len(reply.outcome.value) if isinstance(reply.outcome, Success) else 0
-        response = await unhurried(size, modern_response, reply, handler, call.initial_metadata)
+        response = await unhurried(reply.value_size, modern_response, reply, handler, call.initial_metadata)
         await call.send_message(response)
