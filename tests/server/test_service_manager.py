@@ -39,12 +39,17 @@ async def test_the_manager_hears_of_start_and_end(tmp_path: Path, manager: socke
         server.kill()
 
 
+def with_socket(tmp_path: Path, passed: socket.socket, name: str) -> ServerProcess:
+    """A server that is given this socket for the port `name`."""
+    descriptor = passed.fileno()
+    prefix = f"export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={name};"
+    return ServerProcess(tmp_path, [descriptor], shell_prefix=f"{prefix} exec 3<&{descriptor};")
+
+
 async def test_a_passed_socket_is_served(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as passed:
         port = passed.getsockname()[1]
-        descriptor = passed.fileno()
-        prefix = "export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=ingress;"
-        server = ServerProcess(tmp_path, [descriptor], shell_prefix=f"{prefix} exec 3<&{descriptor};")
+        server = with_socket(tmp_path, passed, "ingress")
         try:
             assert (await server.ports())["ingress"] == port
             async with httpx.AsyncClient() as client:
@@ -58,9 +63,7 @@ async def test_a_passed_socket_is_served(tmp_path: Path) -> None:
 async def test_a_passed_socket_that_everybody_reaches_is_warned_of(tmp_path: Path) -> None:
     with socket.create_server(("0.0.0.0", 0)) as passed:
         port = passed.getsockname()[1]
-        descriptor = passed.fileno()
-        prefix = "export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=admin;"
-        server = ServerProcess(tmp_path, [descriptor], shell_prefix=f"{prefix} exec 3<&{descriptor};")
+        server = with_socket(tmp_path, passed, "admin")
         try:
             await server.ports()
             assert f"the admin port listens on 0.0.0.0:{port} and asks nobody for a token" in server.stderr
