@@ -1,5 +1,6 @@
 """What must not end the server: each case costs at most its own connection, and the next client is served."""
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
     Frame,
+    GoAwayFrame,
     HeadersFrame,
     PingFrame,
     PriorityFrame,
@@ -239,6 +241,33 @@ async def test_broken_frames_end_their_connection_only(frames: list[Frame]) -> N
         async with await server.connect_h2() as peer:
             await peer.sees_the_end(b"".join(frame.serialize() for frame in frames))
         await server.still_serves()
+
+
+async def test_what_a_client_sends_after_its_mistake_does_not_cost_it_the_reason() -> None:
+    async with running() as server, await server.connect_h2() as peer:
+        await peer.stream.send_all(
+            DataFrame(1, b"never opened").serialize() + PingFrame(0, b"12345678").serialize() * 10_000
+        )
+        received = b""
+        # A connection that is reset would raise here instead of ending.
+        with trio.fail_after(PATIENCE):
+            while data := await peer.stream.receive_some(65_536):
+                received += data
+        goodbye = GoAwayFrame(0, last_stream_id=0, error_code=ErrorCodes.PROTOCOL_ERROR)
+        assert received.endswith(goodbye.serialize())
+        await trio.aclose_forcefully(peer.stream)
+        await server.left_alone()
+        await server.still_serves()
+
+
+async def test_a_client_that_never_ends_after_its_mistake_is_cut_off() -> None:
+    limits = Limits(linger_timeout=PATIENCE * 2, control_backlog_bytes=10_000)
+    async with running(echo, limits) as server, await server.connect_h2() as peer:
+        await peer.stream.send_all(DataFrame(1, b"never opened").serialize())
+        with trio.fail_after(PATIENCE), contextlib.suppress(trio.BrokenResourceError):
+            while True:
+                await peer.stream.send_all(PingFrame(0, b"12345678").serialize() * 100)
+        await server.left_alone()
 
 
 async def test_garbage_after_the_preface() -> None:

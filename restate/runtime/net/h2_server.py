@@ -224,8 +224,19 @@ class H2Connection:
             if isinstance(error, _TooMuch):
                 self._h2.close_connection(_ErrorCodes.ENHANCE_YOUR_CALM)
             self._wake.set()
-            with trio.move_on_after(limits.linger_timeout):
-                await self._flush()
+            self._abandon_all()
+            await self._linger()
+
+    async def _linger(self) -> None:
+        """Read on for a moment after the last GOAWAY: closing with unread bytes would reset the connection, and the
+        client would see that instead of the reason."""
+        limits = self._limits
+        left = limits.control_backlog_bytes
+        with trio.move_on_after(limits.linger_timeout):
+            await self._flush()
+            self._transport.send_eof()
+            while left > 0 and (data := await self._transport.receive(limits.receive_bytes)):
+                left -= len(data)
 
     def _on_request(self, event: _h2.events.RequestReceived) -> None:
         stream_id = event.stream_id
