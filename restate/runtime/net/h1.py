@@ -101,11 +101,13 @@ class H1Connection:
         """Whether the answer to `request` is the last one. Decided when its head is written."""
         if self._draining or not request.keep_alive:
             return True
-        # A client that was not told to send the body may send it or not: what follows cannot be read. And a long
-        # body that nobody wants is cut instead of read.
-        return not request.arrived and (
-            request.awaits_continue or (request.content_length or 0) > self._limits.body_drain_bytes
-        )
+        if request.arrived:
+            return False
+        # A client that was not told to send the body may send it or not: what follows cannot be read. A long body
+        # that nobody wants is cut instead of read, and one in chunks may turn out to be long: had the client been
+        # told that the connection stays, it might send its next request while we close.
+        length = request.content_length
+        return request.awaits_continue or length is None or length > self._limits.body_drain_bytes
 
     async def _exchange(self, request: H1Request) -> bool:
         """Answer one request. False: the connection cannot be used any longer."""
