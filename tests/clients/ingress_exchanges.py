@@ -14,7 +14,7 @@ JSON = {"content-type": "application/json"}
 
 @attrs.frozen
 class Exchange:
-    """One request. body None: neither a body nor a content-length. chunked: no content-length either.
+    """One request. path: one character per byte. body None: neither a body nor a content-length. chunked: no content-length either.
 
     loose_body: only the status and headers of the answer are compared, its text is the program's own. until_done: sent
     again while the answer is that the invocation has not completed.
@@ -62,6 +62,8 @@ PATHS = (
     bare("object without body", "GET", "/Board/k/key"),
     bare("empty key", "GET", "/Board//key"),
     bare("escaped key", "GET", "/Board/a%2Fb%20c%C3%A9/key"),
+    bare("key in UTF-8", "GET", "/Board/a%20\xc3\xa9\xe2\x82\xac/key"),
+    bare("query in UTF-8", "GET", "/Board/k/key?\xc3\xa9"),
     bare("plus in a key", "GET", "/Board/a+b/key"),
     bare("key that is not UTF-8", "GET", "/Board/%ff/key"),
     bare("key with a broken escape", "GET", "/Board/%zz/key"),

@@ -57,6 +57,13 @@ INTENDED = {
 """{exchange: (our status, why it is not the official one)}."""
 
 
+class _Connection(http.client.HTTPConnection):
+    """Sends a path with bytes beyond ASCII as it is, which browsers do not and curl does."""
+
+    def _encode_request(self, request: str) -> bytes:
+        return request.encode("latin-1")
+
+
 class Talk:
     """The exchanges of one server, in order, with what later ones need from earlier answers."""
 
@@ -93,7 +100,7 @@ class Talk:
     def _send(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None, *, chunked: bool
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        connection = _Connection("127.0.0.1", self._port, timeout=20)
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in headers.items():

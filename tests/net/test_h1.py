@@ -86,7 +86,10 @@ async def test_pipelined_requests_before_a_broken_one_are_answered() -> None:
         (b"GET / HTTP/1.1\r\nhost : a\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nhost: a\r\n folded\r\n\r\n", 400),
         (b"GET / HTTP/1.1\nhost: a\n\n", 400),
-        (b"GET /\xc3\xa4 HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        (b"GET /\xe4 HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        (b"GET /\xc3\xa4 b HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        (b"G\xc3\xa4T / HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        (b"\xc3", 400),
         (b"GET nowhere HTTP/1.1\r\nhost: a\r\n\r\n", 400),
         (b"GET ftp://a/b HTTP/1.1\r\nhost: a\r\n\r\n", 400),
         (b"CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n", 400),
@@ -128,6 +131,8 @@ async def test_a_bad_request_is_refused_and_the_next_client_served(request_bytes
         (b"HTTP://other", b"/"),
         (b"http://other?c=/d", b"/?c=/d"),
         (b"//x//y", b"//x//y"),
+        ("/ä/€?ö=😀".encode(), b"/%C3%A4/%E2%82%AC?%C3%B6=%F0%9F%98%80"),
+        ("http://other/ä%20b".encode(), b"/%C3%A4%20b"),
     ],
 )
 async def test_the_target_is_path_and_query(target: bytes, seen: bytes) -> None:

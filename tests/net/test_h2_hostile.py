@@ -45,7 +45,7 @@ async def test_data_after_an_early_answer() -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [(b"/\xc3\xa4", 400), (b"/\xff", 400), (b"/a b", 400), (b"/\x7f", 400), (b"no/slash", 400), (b"*", 400)],
+    [(b"/\xe4", 400), (b"/\xff", 400), (b"/a b", 400), (b"/\x7f", 400), (b"no/slash", 400), (b"*", 400)],
 )
 async def test_a_path_that_is_no_path(path: bytes, status: int) -> None:
     async with running() as server, await server.connect_h2() as peer:

@@ -8,6 +8,7 @@ import httptools
 
 from restate.runtime.net.http import Headers, Peer, Request
 from restate.runtime.net.limits import Limits
+from restate.runtime.net.target import RequestLines
 
 _METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
 _NOTED = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
@@ -49,11 +50,16 @@ class RequestParser:
         self.in_head = False  # a part of a head has arrived, but not its end
         self._request: H1Request | None = None  # the newest, whose body is arriving
         self._resuming = False  # the head being parsed is our own, see _skip_upgrade
+        self._lines = RequestLines()
         self._parser = httptools.HttpRequestParser(self)
 
     def feed(self, data: bytes) -> None:
         """Parse all of `data`. Never raises; look at `failure`."""
         continued = self.in_head
+        if self._lines.open or not (continued or self._in_body):
+            data = self._lines.read(data, begun=continued)
+            if not data:
+                return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -70,6 +76,10 @@ class RequestParser:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.header_block_bytes and self.failure is None:
                 self.failure = self._head_too_large()
+
+    @property
+    def _in_body(self) -> bool:
+        return self._request is not None and not self._request.arrived
 
     def _head_too_large(self) -> RequestRefused:
         return RequestRefused(431, f"expected a head of at most {self._limits.header_block_bytes} bytes")

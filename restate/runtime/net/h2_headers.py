@@ -9,6 +9,7 @@ import attrs
 
 from restate.runtime.net.date import http_date
 from restate.runtime.net.http import FRAMING_HEADERS, Headers
+from restate.runtime.net.target import in_ascii
 
 _NAME = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 _BAD_VALUE = re.compile(rb"[\x00\r\n]").search
@@ -58,12 +59,18 @@ def parse_head(block: list[tuple[bytes, bytes]], most_bytes: int, most_headers: 
     authority = pseudo.get(b":authority")
     if authority and not has_host:
         headers.append((b"host", bytes(authority)))
+    path = bytes(path)
+    if not path.isascii():
+        path = in_ascii(path)
     refusal = None
     if size > most_bytes or len(headers) > most_headers:
         refusal = (431, f"expected at most {most_headers} headers and {most_bytes} bytes")
     elif _BAD_PATH(path) or (not path.startswith(b"/") and (path, method) != (b"*", b"OPTIONS")):
-        refusal = (400, "expected a path that begins with / and holds visible ASCII only")
-    return Head(method.decode(), bytes(path), headers, length, refusal)
+        refusal = (
+            400,
+            "expected a path that begins with / and holds no spaces, and what is not ASCII in UTF-8",
+        )
+    return Head(method.decode(), path, headers, length, refusal)
 
 
 def check_field(name: bytes, value: bytes) -> None:

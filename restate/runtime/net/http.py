@@ -49,7 +49,8 @@ class BodyTooLarge(Exception):
 class Request:
     """One request: its head, and its body as it arrives.
 
-    `target` is the raw path and query as sent. `headers` are lower-case and in order, without pseudo headers.
+    `target` is the raw path and query as sent, but in ASCII: other characters are percent-encoded. `headers` are
+    lower-case and in order, without pseudo headers.
     The protocol appends to `pending` and sets `arrived`; its subclass waits for either in `_more`.
     """
 
