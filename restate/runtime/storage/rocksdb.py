@@ -26,6 +26,15 @@ from restate.runtime.errors import RestateError, StorageDamaged, StorageFormatEr
 from restate.runtime.storage.api import META, TABLES, DeleteUpTo, Flush, StorageError, Write
 from restate.runtime.storage.log_flusher import log_flusher
 from restate.runtime.storage.log_tracker import LogTracker
+from restate.runtime.storage.pieces import (
+    LONG_BYTES,
+    LongValue,
+    Place,
+    directory,
+    directory_key,
+    is_note,
+    reading,
+)
 
 FORMAT_VERSION = 1
 FORMAT_KEY = b"format_version"
@@ -67,10 +76,12 @@ class RocksStore:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            store = cls(path, _open_database(path, options or RocksOptions()))
+            options = options or RocksOptions()
+            store = cls(path, _open_database(path, options), options.table_write_buffer_size)
             try:
                 store._check_format()
                 store._check_mark()
+                store._long.update(directory(lambda start, end: store.scan(META, start, end)))
             except BaseException:
                 store._release()
                 raise
@@ -78,18 +89,28 @@ class RocksStore:
             raise StorageError(f"cannot open the database '{path}': {error}") from error
         return store
 
-    def __init__(self, path: Path, db: Rdict) -> None:
+    def __init__(self, path: Path, db: Rdict, table_write_buffer_size: int) -> None:
         """Use `open`."""
         self._path = path
         self._db = db
+        self._table_write_buffer_size = table_write_buffer_size
         self._tables = {name: db.get_column_family(name) for name in TABLES}
         self._handles = {name: db.get_column_family_handle(name) for name in TABLES}
         self._scans: WeakSet[_Scan] = WeakSet()
         self._log = LogTracker(path)
         self._writes = 0
         self._mark: mmap.mmap | None = None
+        # {place: where its long value is}, of all there are; as in the store's own table.
+        self._long: dict[Place, LongValue] = {}
 
     def get(self, table: str, key: bytes) -> bytes | None:
+        if self._long:
+            long = self._long.get((table, key))
+            if long is not None:
+                return long.join(lambda piece: self._get(META, piece))
+        return self._get(table, key)
+
+    def _get(self, table: str, key: bytes) -> bytes | None:
         try:
             value: bytes | None = self._tables[table].get(key)
         except Exception as error:
@@ -106,38 +127,76 @@ class RocksStore:
             # The iterator is a consistent view from here on; snapshots of rocksdict are not (building-blocks §4.2).
             rows = self._tables[table].iter(options)
             rows.seek(start)
+            # Made at the same time, so that it sees the pieces of what the other one sees.
+            pieces = self._tables[META].iter() if self._long else None
         except Exception as error:
             self._fail(f"scanning table '{table}'", error)
-        scan = _Scan(rows, table, options)
+        scan = _Scan(rows, table, options, pieces)
         self._scans.add(scan)
         return scan
 
     def write(self, writes: list[Write]) -> None:
         rows = len(writes)
+        number = self._writes + 1
         try:
-            batch = self._batch(writes)
-            number = self._writes + 1
+            batch, long_bytes = self._batch(writes, number)
             batch.put(_WRITES_KEY, NUMBER.pack(number), self._handles[META])
             self._db.write(batch)
+            del batch
             self._log.written()
+            if long_bytes >= self._table_write_buffer_size:
+                # The next write would begin to move it to a file; by then it can be gone from memory.
+                self._tables[META].flush(False)
         except Exception as error:
             self._fail(f"writing {rows} rows", error)
         self._writes = number
 
-    def _batch(self, writes: list[Write]) -> WriteBatch:
-        """Of copies, so each value is let go of as soon as it is in."""
+    def _batch(self, writes: list[Write], number: int) -> tuple[WriteBatch, int]:
+        """Of copies, so each value is let go of as soon as it is in. Also tells the bytes of all long values.
+
+        number: of the write.
+        """
         handles = self._handles
         batch = WriteBatch(raw_mode=True)
+        long_values = long_bytes = 0
         writes.reverse()
         while writes:
             table, key, value = writes.pop()
+            if self._long:
+                self._delete_pieces(batch, table, key, value)
             if value is None:
                 batch.delete(key, handles[table])
             elif isinstance(value, DeleteUpTo):
                 batch.delete_range(key, value.end, handles[table])
-            else:
+            elif len(value) < LONG_BYTES:
                 batch.put(key, value, handles[table])
-        return batch
+            else:
+                long = LongValue.of(number, long_values, len(value))
+                long_values += 1
+                long_bytes += long.size
+                self._put_pieces(batch, (table, key), long, value)
+        return batch, long_bytes
+
+    def _put_pieces(self, batch: WriteBatch, place: Place, long: LongValue, value: bytes) -> None:
+        own = self._handles[META]
+        batch.put(place[1], long.note, self._handles[place[0]])
+        batch.put(directory_key(place), long.note, own)
+        for key, piece in long.split(value):
+            batch.put(key, piece, own)
+        self._long[place] = long
+
+    def _delete_pieces(
+        self, batch: WriteBatch, table: str, key: bytes, value: bytes | DeleteUpTo | None
+    ) -> None:
+        """Of the long values that a write replaces or deletes."""
+        replaced = [(table, key)] if (table, key) in self._long else []
+        if isinstance(value, DeleteUpTo):
+            replaced = [place for place in self._long if place[0] == table and key <= place[1] < value.end]
+        for place in replaced:
+            own = self._handles[META]
+            batch.delete(directory_key(place), own)
+            for piece in self._long.pop(place).piece_keys():
+                batch.delete(piece, own)
 
     def flush(self) -> None:
         number = self._writes
@@ -243,10 +302,12 @@ class RocksStore:
 class _Scan:
     """Rows of one iterator; ends with an error, not with silence, if not all of them could be read."""
 
-    __slots__ = ("__weakref__", "_options", "_rows", "_table")
+    __slots__ = ("__weakref__", "_options", "_pieces", "_rows", "_table")
 
-    def __init__(self, rows: RdictIter, table: str, options: ReadOptions) -> None:
+    def __init__(self, rows: RdictIter, table: str, options: ReadOptions, pieces: RdictIter | None) -> None:
+        """pieces: of the store's own table; None: there are none."""
         self._rows: RdictIter | None = rows
+        self._pieces = pieces
         self._table = table
         # The iterator points into the upper bound that the options own; without them it would end anywhere.
         self._options = options
@@ -259,11 +320,14 @@ class _Scan:
         if rows is None:
             raise StopIteration
         if rows.valid():
-            row = (rows.key(), rows.value())
+            key: bytes = rows.key()
+            value: bytes = rows.value()
             rows.next()
-            return row
+            if self._pieces is not None and is_note(value):
+                value = LongValue.noted(value).join(reading(self._pieces))
+            return key, value
         # An iterator holds files and the lock of the database.
-        self._rows = None
+        self._rows = self._pieces = None
         try:
             rows.status()
         except Exception as error:
@@ -271,7 +335,7 @@ class _Scan:
         raise StopIteration
 
     def stop(self) -> None:
-        self._rows = None
+        self._rows = self._pieces = None
 
 
 def _open_database(path: Path, options: RocksOptions) -> Rdict:

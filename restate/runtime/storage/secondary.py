@@ -6,7 +6,7 @@ catch-up. No snapshots: a secondary does not keep them (sql.md §6.1).
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from rocksdict import AccessType, BlockBasedOptions, Cache, Options, Rdict, Read
 
 from restate.runtime.errors import StorageDamaged, StorageFormatError
 from restate.runtime.storage.api import META, TABLES, StorageError
+from restate.runtime.storage.pieces import LongValue, directory, is_note, reading
 from restate.runtime.storage.rocksdb import FORMAT_KEY, FORMAT_VERSION, NUMBER
 from restate.runtime.tables.keys import INV, JOURNAL, PROMISE, STATE, prefix_end
 
@@ -41,6 +42,7 @@ class Secondary:
         self._home = home
         self._db: Rdict | None = None
         self._tables: dict[str, Rdict] = {}
+        self._has_long = False
 
     def catch_up(self) -> None:
         """See everything that is in the server's log now. Raises StorageError, StorageDamaged, StorageFormatError."""
@@ -52,29 +54,52 @@ class Secondary:
                 self.close()
         if self._db is None:
             self._open()
+        self._has_long = any(directory(lambda start, end: self._rows(META, start, end)))
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """Raises StorageError."""
         try:
             value: bytes | None = self._tables[table].get(key)
+            return self._whole(value)
+        except StorageDamaged:
+            raise
         except Exception as error:
             raise self._failed(table, error) from error
-        return value
 
     def get_many(self, table: str, row_keys: Sequence[bytes]) -> list[bytes | None]:
         """The values under `row_keys`, in their order. Raises StorageError."""
         try:
             values: Any = self._tables[table].get(list(row_keys))
+            found: list[bytes | None] = values
+            return [self._whole(value) for value in found] if self._has_long else found
+        except StorageDamaged:
+            raise
         except Exception as error:
             raise self._failed(table, error) from error
-        found: list[bytes | None] = values
-        return found
+
+    def _whole(self, stored: bytes | None) -> bytes | None:
+        """What was stored, in place of a note that leads to it."""
+        if not self._has_long or stored is None or not is_note(stored):
+            return stored
+        return LongValue.noted(stored).join(self._tables[META].get)
+
+    def _joiner(self) -> Callable[[bytes], bytes] | None:
+        """As `_whole`, for rows as they are now; None: there are no notes."""
+        if not self._has_long:
+            return None
+        read = reading(self._tables[META].iter())
+        return lambda stored: LongValue.noted(stored).join(read) if is_note(stored) else stored
 
     def scan(self, table: str, start: bytes, end: bytes | None) -> Iterator[Row]:
         """Rows with start <= key < end (None: to the last), in key order.
 
         Raises StorageError, also at the end of a scan that could not see all rows.
         """
+        join = self._joiner()
+        for key, stored in self._rows(table, start, end):
+            yield key, stored if join is None else join(stored)
+
+    def _rows(self, table: str, start: bytes, end: bytes | None) -> Iterator[Row]:
         try:
             rows = self._tables[table].iter(_until(end))
             rows.seek(start)
@@ -95,7 +120,11 @@ class Secondary:
         onward = prefix
         try:
             rows: Any = cf.items(from_key=prefix, read_opt=options)
-            take = _Portions(rows).take if table in _LARGE else lambda size: list(islice(rows, size))
+            take = (
+                _Portions(rows, self._joiner()).take
+                if table in _LARGE
+                else lambda size: list(islice(rows, size))
+            )
             while chunk := take(next(sizes)):
                 onward = chunk[-1][0] + b"\x00"
                 yield chunk
@@ -176,8 +205,9 @@ def secondary(database: Path) -> Iterator[Secondary]:
 class _Portions:
     """Takes rows in portions that are as long as the last ones were small, so that no chunk has many megabytes."""
 
-    def __init__(self, rows: Iterator[Row]) -> None:
-        self._rows = rows
+    def __init__(self, rows: Iterator[Row], join: Callable[[bytes], bytes] | None) -> None:
+        """join: gives the value for what is stored; None: it is the same."""
+        self._rows = rows if join is None else ((key, join(stored)) for key, stored in rows)
         self._portion = 8
 
     def take(self, size: int) -> list[Row]:
