@@ -81,7 +81,7 @@ class RocksStore:
             try:
                 store._check_format()
                 store._check_mark()
-                store._long.update(directory(lambda start, end: store.scan(META, start, end)))
+                store._load_long()
             except BaseException:
                 store._release()
                 raise
@@ -100,12 +100,17 @@ class RocksStore:
         self._log = LogTracker(path)
         self._writes = 0
         self._mark: mmap.mmap | None = None
-        # {place: where its long value is}, of all there are; as in the store's own table.
-        self._long: dict[Place, LongValue] = {}
+        # {table: {key: where its long value is}}, of all there are; as in the store's own table.
+        self._long: dict[str, dict[bytes, LongValue]] = {name: {} for name in TABLES}
+
+    def _load_long(self) -> None:
+        for (table, key), long in directory(lambda start, end: self.scan(META, start, end)):
+            self._long[table][key] = long
 
     def get(self, table: str, key: bytes) -> bytes | None:
-        if self._long:
-            long = self._long.get((table, key))
+        long_values = self._long.get(table)
+        if long_values:
+            long = long_values.get(key)
             if long is not None:
                 return long.join(lambda piece: self._get(META, piece))
         return self._get(table, key)
@@ -128,7 +133,7 @@ class RocksStore:
             rows = self._tables[table].iter(options)
             rows.seek(start)
             # Made at the same time, so that it sees the pieces of what the other one sees.
-            pieces = self._tables[META].iter() if self._long else None
+            pieces = self._tables[META].iter() if self._long[table] else None
         except Exception as error:
             self._fail(f"scanning table '{table}'", error)
         scan = _Scan(rows, table, options, pieces)
@@ -162,7 +167,7 @@ class RocksStore:
         writes.reverse()
         while writes:
             table, key, value = writes.pop()
-            if self._long:
+            if self._long[table]:
                 self._delete_pieces(batch, table, key, value)
             if value is None:
                 batch.delete(key, handles[table])
@@ -183,19 +188,20 @@ class RocksStore:
         batch.put(directory_key(place), long.note, own)
         for key, piece in long.split(value):
             batch.put(key, piece, own)
-        self._long[place] = long
+        self._long[place[0]][place[1]] = long
 
     def _delete_pieces(
         self, batch: WriteBatch, table: str, key: bytes, value: bytes | DeleteUpTo | None
     ) -> None:
         """Of the long values that a write replaces or deletes."""
-        replaced = [(table, key)] if (table, key) in self._long else []
+        long_values = self._long[table]
+        replaced = [key] if key in long_values else []
         if isinstance(value, DeleteUpTo):
-            replaced = [place for place in self._long if place[0] == table and key <= place[1] < value.end]
-        for place in replaced:
+            replaced = [each for each in long_values if key <= each < value.end]
+        for each in replaced:
             own = self._handles[META]
-            batch.delete(directory_key(place), own)
-            for piece in self._long.pop(place).piece_keys():
+            batch.delete(directory_key((table, each)), own)
+            for piece in long_values.pop(each).piece_keys():
                 batch.delete(piece, own)
 
     def flush(self) -> None:
