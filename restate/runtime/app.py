@@ -83,6 +83,8 @@ log = logging.getLogger("restate.app")
 
 _LAST_LOOK_S = 0.2
 """For requests to node-ctrl that are in progress at the very end."""
+_IDLE_END_S = 10.0
+"""For idle connections to end after a grace period that was too short even for that."""
 _LOOK_AGAIN_S = 0.05
 """How long a client may wait for being sent away after the attempt it waits for has suspended."""
 
@@ -191,8 +193,7 @@ class _Server:
                         drain = Drain()
                         await self._start_ports(engine, work, drain)
                         await self._stopping.wait()
-                        with trio.move_on_after(self._config.shutdown_grace_period_ms / 1000) as grace:
-                            await self._drain(supervisor, drain)
+                        drained = await self._drain_in_time(supervisor, drain)
                         work.cancel_scope.cancel()
                     engine.cancel_scope.cancel()
                 node_drain.start()
@@ -203,7 +204,7 @@ class _Server:
         # A collector that is down must not hold up the end.
         with trio.move_on_after(self._config.observability.tracing.shutdown_timeout_ms / 1000):
             await trio.to_thread.run_sync(self._send_spans, abandon_on_cancel=True)
-        if grace.cancelled_caught:
+        if not drained:
             raise NotDrained(
                 "shutdown_grace_period was over before the drain was; what was open was cut and goes on at the next start"
             )
@@ -354,7 +355,7 @@ class _Server:
 
     async def _start_ports(self, engine: trio.Nursery, work: trio.Nursery, drain: Drain) -> None:
         gates = self._security.gates
-        ingress = Ingress(
+        self._ingress = ingress = Ingress(
             self._partition,
             self._config.ingress,
             self._clock,
@@ -433,6 +434,20 @@ class _Server:
             status is not Status.COMPLETED for _, status, _ in self._reader.invocations.of_service(service)
         )
 
+    async def _drain_in_time(self, supervisor: Supervisor, drain: Drain) -> bool:
+        """Drain within the grace period. Whether nothing is left to be cut."""
+        with trio.move_on_after(self._config.shutdown_grace_period_ms / 1000):
+            await self._drain(supervisor, drain)
+            return True
+        if _any_runs(supervisor) or self._ingress.busy or self._queries.workers()["busy"]:
+            return False
+        # Nothing was done here, and a period of no time at all is no reason to call that a failure.
+        with trio.move_on_after(_IDLE_END_S):
+            await drain.finished.wait()
+            await self._admin_ended.wait()
+            return True
+        return False
+
     async def _drain(self, supervisor: Supervisor, drain: Drain) -> None:
         """Finish in good order what can be finished soon. Far below the grace period, which is the upper bound."""
         self._partition.refuse()
@@ -442,7 +457,7 @@ class _Server:
                 nursery.start_soon(self._send_clients_away, supervisor)
                 await supervisor.drain()
                 nursery.cancel_scope.cancel()
-        if attempts.cancelled_caught:
+        if attempts.cancelled_caught and _any_runs(supervisor):
             log.warning(
                 "cutting attempts that did not suspend in time; they are made again at the next start"
             )
@@ -462,6 +477,11 @@ class _Server:
             await self._partition.settle()
             self._partition.send_away(idle)
             await trio.sleep(_LOOK_AGAIN_S)
+
+
+def _any_runs(supervisor: Supervisor) -> bool:
+    """Whether an attempt runs now."""
+    return any(attempt.in_flight for attempt in supervisor.statuses())
 
 
 def _import_admin() -> tuple[Any, Any]:

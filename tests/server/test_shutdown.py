@@ -87,8 +87,13 @@ async def test_a_signal_ends_an_idle_server_soon_with_status_0(
         assert number.name in server.stderr
 
 
-async def test_idle_connections_on_every_port_do_not_hold_it_up(tmp_path: Path) -> None:
-    async with running_server(tmp_path) as server, await ingress(server) as http:
+@pytest.mark.parametrize("grace_period", ["1m", "1ms", "0s"])
+async def test_idle_connections_on_every_port_do_not_hold_it_up(tmp_path: Path, grace_period: str) -> None:
+    """Nor do they, after a grace period of no time, make its end one that was not in order."""
+    async with (
+        running_server(tmp_path, SHUTDOWN_GRACE_PERIOD=grace_period) as server,
+        await ingress(server) as http,
+    ):
         ports = await server.ports()
         assert (await http.get("/restate/health")).status_code == 200
         admin = f"http://127.0.0.1:{ports['admin']}/health"
@@ -193,11 +198,12 @@ async def test_a_hung_service_and_a_stalled_client_are_cut_long_before_the_grace
         assert "cutting clients" in server.stderr
 
 
-async def test_a_grace_period_that_is_over_before_the_drain_is_status_1_with_one_line(tmp_path: Path) -> None:
-    async with (
-        running_service(hangs=hangs) as service,
-        running_server(tmp_path, SHUTDOWN_GRACE_PERIOD="200ms", SHUTDOWN_ATTEMPTS_TIMEOUT="1m") as server,
-    ):
+@pytest.mark.parametrize("grace_period", ["200ms", "0s"])
+async def test_a_grace_period_that_is_over_before_the_drain_is_status_1_with_one_line(
+    tmp_path: Path, grace_period: str
+) -> None:
+    settings = {"SHUTDOWN_GRACE_PERIOD": grace_period, "SHUTDOWN_ATTEMPTS_TIMEOUT": "1m"}
+    async with running_service(hangs=hangs) as service, running_server(tmp_path, **settings) as server:
         await register(server, service)
         async with await ingress(server) as http:
             await send(http, "Bed/hangs/send")

@@ -57,7 +57,7 @@ class Ingress:
     ) -> None:
         """gate: who may call; None: everybody."""
         self._gate = gate or Gate()
-        self.permits = config.concurrency_limit
+        self.permits = self._limit = config.concurrency_limit
         self._partition = partition
         self._size_limit = config.request_size_limit
         self._requests = metrics.requests
@@ -66,6 +66,11 @@ class Ingress:
             partition, config, clock, ids, defaults, tracer, metrics
         )
         self._rpc_server: RpcServer | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is in progress, those apart that may stay for days."""
+        return self.permits < self._limit
 
     @property
     def _rpc(self) -> "RpcServer":
