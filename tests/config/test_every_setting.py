@@ -7,7 +7,7 @@ import pytest
 
 from restate.runtime.config import load
 from restate.runtime.config.tree import SETTINGS
-from restate.runtime.config.values import Count, WholeWindow, Window
+from restate.runtime.config.values import Count, Millis, PositiveMillis, WholeWindow, Window
 from restate.runtime.errors import ConfigError
 
 
@@ -96,3 +96,21 @@ def test_a_number_that_a_library_or_a_protocol_cannot_take_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=r"expected a (whole number|size) of at (most|least)"):
         load({name: text}, {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in SETTINGS.items() if each.kind in (PositiveMillis, PositiveMillis | None)]
+)
+def test_a_time_in_which_nothing_can_be_done_is_refused(tmp_path: Path, name: str) -> None:
+    for text in ("0s", "0", "PT0S"):
+        with pytest.raises(ConfigError, match="expected a duration of more than 0"):
+            load({name: text}, {}, tmp_path)
+    get = attrgetter(".".join(SETTINGS[name].attributes))
+    assert get(load({name: "1ms"}, {}, tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, each in SETTINGS.items() if each.kind in (Millis, Millis | None)]
+)
+def test_no_time_at_all_is_taken_where_it_means_something(tmp_path: Path, name: str) -> None:
+    assert attrgetter(".".join(SETTINGS[name].attributes))(load({name: "0s"}, {}, tmp_path)) == 0

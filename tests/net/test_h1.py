@@ -27,6 +27,13 @@ async def test_answers_and_keeps_the_connection() -> None:
             assert b"connection" not in answer.headers
 
 
+async def test_a_connection_that_may_not_be_idle_ends_with_its_first_answer() -> None:
+    async with running(limits=Limits(idle_timeout=0)) as server, await server.connect_h1() as peer:
+        answer = await peer.ask(GET)
+        assert (answer.status, answer.headers[b"connection"]) == (200, b"close")
+        assert await peer.until_closed() == b""
+
+
 async def test_an_idle_connection_keeps_no_body() -> None:
     served: list[Request] = []
 

@@ -18,6 +18,7 @@ from restate.runtime.config.values import (
     Millis,
     OnMaxAttempts,
     OtlpProtocol,
+    PositiveMillis,
     Ratio,
     RetryType,
     Size,
@@ -27,9 +28,10 @@ from restate.runtime.config.values import (
 
 JsonObject = dict[str, Any]
 
+_POSITIVE_DURATION: JsonObject = {"type": "string", "examples": ["500ms", "10s", "1m 30s", "PT1H"]}
 _DURATION: JsonObject = {
     "anyOf": [{"type": "string"}, {"const": 0}],
-    "examples": ["500ms", "10s", "1m 30s", "PT1H"],
+    "examples": _POSITIVE_DURATION["examples"],
 }
 _SIZE: JsonObject = {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}], "examples": ["32MiB"]}
 _COUNT: JsonObject = {"type": "integer", "minimum": 1}
@@ -37,6 +39,7 @@ _KINDS: list[tuple[Any, JsonObject]] = [
     (bool, {"type": "boolean"}),
     (Address, {"type": ["string", "integer"], "examples": ["127.0.0.1:8080", ":8080", 8080]}),
     (Millis, _DURATION),
+    (PositiveMillis, _POSITIVE_DURATION),
     (Size, _SIZE),
     (Window, _SIZE),
     (WholeWindow, _SIZE),

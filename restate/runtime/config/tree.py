@@ -21,6 +21,7 @@ from restate.runtime.config.values import (
     LogFormat,
     Millis,
     OtlpProtocol,
+    PositiveMillis,
     Ratio,
     Secret,
     Size,
@@ -43,11 +44,11 @@ class Net:
     """All headers of a request or answer together."""
     header_count_limit: Count = 512
     """Headers of a request."""
-    header_timeout_ms: Millis = 15_000
+    header_timeout_ms: PositiveMillis = 15_000
     """From the first byte of a request until its headers are complete."""
-    first_bytes_timeout_ms: Millis = 10_000
+    first_bytes_timeout_ms: PositiveMillis = 10_000
     """From accepting a connection until it says anything."""
-    stall_timeout_ms: Millis = 60_000
+    stall_timeout_ms: PositiveMillis = 60_000
     """A peer that neither sends the rest of its body nor takes ours for so long is cut off."""
     probe_interval_ms: Millis = 30_000
     """An HTTP/1.1 client that has ended its side is asked so often whether it still waits."""
@@ -56,8 +57,8 @@ class Net:
     body_discard_limit: Size = 256 * KIB
     """Unread body that is read and dropped to keep an HTTP/1.1 connection."""
     idle_timeout_ms: Millis = 75_000
-    """HTTP/1.1 connection between two requests."""
-    h2_idle_timeout_ms: Millis = 600_000
+    """HTTP/1.1 connection between two requests; 0 ends it with its first answer."""
+    h2_idle_timeout_ms: PositiveMillis = 600_000
     """HTTP/2 connection without a request."""
     stream_limit: Count = 1_000
     """Requests at a time on one HTTP/2 connection."""
@@ -73,13 +74,13 @@ class Net:
     """Streams that a peer may reset within ten seconds."""
     control_frame_limit: Count = 10_000
     """Pings, settings, priorities and empty frames that a peer may send within ten seconds."""
-    ping_interval_ms: Millis = 60_000
+    ping_interval_ms: PositiveMillis = 60_000
     """Silence after which an HTTP/2 client is asked whether it lives."""
-    ping_timeout_ms: Millis = 20_000
+    ping_timeout_ms: PositiveMillis = 20_000
     """How long its answer may take."""
-    client_connect_timeout_ms: Millis = 10_000
+    client_connect_timeout_ms: PositiveMillis = 10_000
     """Until a connection to a deployment is there, TLS included."""
-    client_settings_timeout_ms: Millis = 5_000
+    client_settings_timeout_ms: PositiveMillis = 5_000
     """Until a deployment has said that it speaks HTTP/2."""
     client_connection_limit: Count = 4
     """HTTP/2 connections to one authority."""
@@ -91,9 +92,9 @@ class Net:
     """A connection to a deployment that nobody uses is closed after so long."""
     client_idle_connection_limit: Count = 64
     """HTTP/1.1 connections kept open to one authority."""
-    client_ping_interval_ms: Millis = 40_000
+    client_ping_interval_ms: PositiveMillis = 40_000
     """Silence after which a deployment is asked whether it lives."""
-    client_ping_timeout_ms: Millis = 20_000
+    client_ping_timeout_ms: PositiveMillis = 20_000
     """How long its answer may take."""
     client_stream_window_bytes: Window = 2 * MIB
     """Body bytes that a deployment may send ahead, of one attempt."""
@@ -143,7 +144,7 @@ class Tracing:
     """Share of the traces that begin here; whether another one is recorded, its beginning decides."""
     service_name: str = "restate"
     """What the spans say that they are from."""
-    export_timeout_ms: Millis = 5_000
+    export_timeout_ms: PositiveMillis = 5_000
     """How long the collector may take for a batch of spans."""
     shutdown_timeout_ms: Millis = 2_000
     """For the last spans to reach the collector, at the end."""
@@ -179,7 +180,7 @@ class Config:
     partitions: Count = 24
     """Number of labels that rows are divided by; one process serves them all."""
     shutdown_grace_period_ms: Millis = 60_000
-    """Upper bound of a shutdown; what is cut goes on at the next start."""
+    """Upper bound of a shutdown; what is cut goes on at the next start. 0 cuts at once."""
     shutdown_attempts_timeout_ms: Millis | None = None
     """Of it, for attempts that do not suspend when asked, because they are busy or hang. None: a sixth."""
     shutdown_clients_timeout_ms: Millis | None = None

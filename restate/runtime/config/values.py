@@ -23,6 +23,8 @@ KIB = 1024
 MIB = 1024 * KIB
 
 Millis = Annotated[int, "duration"]
+PositiveMillis = Annotated[int, "positive duration"]
+"""One that would leave no time for anything if it were 0."""
 Size = Annotated[int, "size"]
 Window = Annotated[int, "window"]
 """A size that HTTP/2 is told: below 2 GiB."""
@@ -103,6 +105,14 @@ def read_duration(raw: object) -> int:
     if isinstance(raw, bool) or not isinstance(raw, str | int):
         raise ValueError(f"expected a duration such as '10s' or '1m 30s', got {raw!r}")
     return parse_duration(str(raw))
+
+
+def read_positive_duration(raw: object) -> int:
+    """Milliseconds, at least 1."""
+    duration_ms = read_duration(raw)
+    if duration_ms == 0:
+        raise ValueError(f"expected a duration of more than 0, such as '10s', got {raw!r}")
+    return duration_ms
 
 
 def read_size(raw: object) -> int:
@@ -314,6 +324,7 @@ def _converter() -> cattrs.Converter:
         (Address, read_address),
         (Path, read_path),
         (Millis, read_duration),
+        (PositiveMillis, read_positive_duration),
         (Size, read_size),
         (Window, read_window),
         (WholeWindow, read_whole_window),
@@ -349,13 +360,16 @@ def _register(converter: cattrs.Converter, kind: Any, reader: Callable[[Any], An
 CONVERTER = _converter()
 
 
+_DURATIONS = (Millis, Millis | None, PositiveMillis, PositiveMillis | None)
+
+
 def print_value(value: object, kind: object) -> str:
     """A value as it can be written into a TOML file."""
     if kind in (Secret, Secret | None):
         return '"***"'
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int) and kind in (Millis, Millis | None):
+    if isinstance(value, int) and kind in _DURATIONS:
         return f'"{format_duration(value)}"'
     if isinstance(value, int) and kind in (Size, Size | None, Window, WholeWindow) and value % KIB == 0:
         return f'"{value // MIB}MiB"' if value % MIB == 0 else f'"{value // KIB}KiB"'

@@ -11,6 +11,7 @@ from restate.runtime.config.values import (
     Factor,
     Millis,
     OnMaxAttempts,
+    PositiveMillis,
     Ratio,
     RetryType,
     Size,
@@ -41,7 +42,7 @@ class Invoker:
     """Whether service protocol version 7 is picked where the SDK offers it."""
     request_identity_private_key_pem_file: Path | None = None
     """One ed25519 key (PKCS#8) that requests to modern services are signed with; None: they are not signed."""
-    request_identity_expiration_ms: Millis = 60_000
+    request_identity_expiration_ms: PositiveMillis = 60_000
     """How long a signature is valid, and how far clocks may be apart."""
 
     def inactivity_timeout_of(self, generation: Generation) -> int:
@@ -146,7 +147,7 @@ class Retention:
 class Discovery:
     """Asking deployments what they serve."""
 
-    request_timeout_ms: Millis = 10_000
+    request_timeout_ms: PositiveMillis = 10_000
     """From asking a deployment until its whole answer is here."""
     response_size_limit: Size = 16 * MIB
     """The whole answer of a deployment."""

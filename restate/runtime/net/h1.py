@@ -99,7 +99,7 @@ class H1Connection:
 
     def must_close(self, request: H1Request) -> bool:
         """Whether the answer to `request` is the last one. Decided when its head is written."""
-        if self._draining or not request.keep_alive:
+        if self._draining or not request.keep_alive or not self._limits.idle_timeout:
             return True
         if request.arrived:
             return False
