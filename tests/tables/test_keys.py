@@ -32,6 +32,19 @@ def test_golden_keys() -> None:
     )
 
 
+def test_of_prefixes_within_another_only_that_is_left() -> None:
+    assert keys.outermost([b"b", b"ab", b"a", b"a\xff", b"b", b"c"]) == [b"a", b"b", b"c"]
+    assert keys.outermost([b"a", b""]) == [b""]
+    assert keys.outermost([]) == []
+
+
+def test_a_service_name_fits_into_its_two_bytes_of_length() -> None:
+    assert keys.is_service_name("x" * 65_535)
+    assert keys.text_prefix("x" * 65_535)
+    assert not keys.is_service_name("x" * 65_536)
+    assert not keys.is_service_name("\u00e9" * 32_768)
+
+
 @pytest.mark.parametrize(("length", "held"), [(256, True), (257, False)])
 def test_only_short_object_keys_are_held_after_the_call(length: int, held: bool) -> None:
     key = "".join(["\u00e9"] * length)

@@ -5,6 +5,7 @@ of one object is a prefix of another's, and rows of one object stand together.
 """
 
 import struct
+from collections.abc import Iterable
 from functools import lru_cache
 
 from restate.runtime.model.ids import InvocationId
@@ -28,6 +29,7 @@ DEDUP = "dedup"
 SCHEMA = "schema"
 
 _LONGEST_CACHED = 256
+_LONGEST_SERVICE = 65_535
 _TIMER = struct.Struct(">QB24sI")
 _NOTIFICATION = b"n"
 _COMMAND = b"c"
@@ -41,6 +43,15 @@ def prefix_end(prefix: bytes) -> bytes | None:
     return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else None
 
 
+def outermost(prefixes: Iterable[bytes]) -> list[bytes]:
+    """In order, without those that start with another: every key that starts with any of them does so with one."""
+    found: list[bytes] = []
+    for prefix in sorted(prefixes):
+        if not found or not prefix.startswith(found[-1]):
+            found.append(prefix)
+    return found
+
+
 def number_key(number: int) -> bytes:
     """8 bytes."""
     return number.to_bytes(8, "big")
@@ -50,6 +61,11 @@ def text_prefix(text: str) -> bytes:
     """A service name: 2 bytes of length, then utf-8. Raises OverflowError above 65,535 bytes."""
     raw = text.encode()
     return len(raw).to_bytes(2, "big") + raw
+
+
+def is_service_name(text: str) -> bool:
+    """Whether rows can stand under it."""
+    return len(text.encode()) <= _LONGEST_SERVICE
 
 
 def key_part(key: str) -> bytes:

@@ -20,6 +20,7 @@ from restate.runtime.model.invocation import InvocationRecord, Status
 from restate.runtime.model.result import Success
 from restate.runtime.query.live import LiveFailure
 from restate.runtime.query.worker import tables
+from restate.runtime.query.worker.filters import Allowed
 from restate.runtime.query.worker.id_texts import invocation_texts
 from restate.runtime.query.worker.invocation_columns import (
     CLASSIC_RECORD_COLUMNS,
@@ -36,7 +37,7 @@ from restate.runtime.tables import keys, rows
 
 _ID_SIZE = 24
 _ENTRY_SIZE = 10
-_MOST_AT_ONCE = 32
+MOST_AT_ONCE = 32
 """Records that are looked up together: each may have megabytes."""
 _LARGE_RECORD = 4096
 _INDEX_COLUMNS = frozenset({"id", "partition_key", "status", "target_service_name", "service", "created_at"})
@@ -103,11 +104,9 @@ class Invocations:
         allowed = wanted.allowed
         if "id" in allowed:
             return self._by_id(parse_ids(allowed["id"]), sizes)
-        services = allowed.get("target_service_name", allowed.get("service"))
-        if services is not None:
-            keyed = allowed.get("target_service_key", allowed.get("service_key"))
-            prefixes = service_prefixes(services, keyed)
-            return (chunk for prefix in prefixes for chunk in self._by_service(prefix, sizes))
+        by_service = _service_prefixes(allowed)
+        if by_service is not None:
+            return (chunk for prefix in by_service for chunk in self._by_service(prefix, sizes))
         if "partition_key" in allowed:
             prefixes = sorted(key.to_bytes(8, "big") for key in allowed["partition_key"])
             return (chunk for prefix in prefixes for chunk in self._scan(prefix, sizes))
@@ -117,7 +116,7 @@ class Invocations:
 
     def _by_id(self, ids: Iterable[InvocationId], sizes: Iterator[int]) -> Iterator["InvocationChunk"]:
         pending = iter(sorted(ids))
-        while chosen := list(islice(pending, min(next(sizes), _MOST_AT_ONCE))):
+        while chosen := list(islice(pending, min(next(sizes), MOST_AT_ONCE))):
             found = zip(chosen, self._world.store.get_many(keys.INV, chosen), strict=True)
             chunk: list[Row] = [(key, raw) for key, raw in found if raw is not None]
             if chunk:
@@ -211,8 +210,8 @@ class InvocationChunk:
 
     def _looked_up(self) -> Iterator[InvocationRecord]:
         ids = self._ids
-        for start in range(0, len(ids), _MOST_AT_ONCE):
-            for raw in self._world.store.get_many(keys.INV, ids[start : start + _MOST_AT_ONCE]):
+        for start in range(0, len(ids), MOST_AT_ONCE):
+            for raw in self._world.store.get_many(keys.INV, ids[start : start + MOST_AT_ONCE]):
                 yield _record(raw)
 
     def column(self, name: str) -> pa.Array:
@@ -345,14 +344,24 @@ def parse_ids(texts: Iterable[str]) -> list[InvocationId]:
     return found
 
 
+def _service_prefixes(allowed: Allowed) -> list[bytes] | None:
+    """Prefixes in `inv_svc` of what a filter leaves; None if it leaves every service."""
+    services = allowed.get("target_service_name", allowed.get("service"))
+    keyed = allowed.get("target_service_key", allowed.get("service_key"))
+    targets = allowed.get("target")
+    if services is not None and (keyed is not None or targets is None):
+        return service_prefixes(services, keyed)
+    return None if targets is None else _target_prefixes(targets)
+
+
 def service_prefixes(services: Iterable[str], keyed: Iterable[str] | None) -> list[bytes]:
     """Prefixes in `inv_svc` of the invocations of services, or of some keys of them.
 
     A key may also be the id that stands for one in tables of the classic generation.
     """
-    names = sorted(services)
+    names = [service for service in services if keys.is_service_name(service)]
     if keyed is None:
-        return [keys.service_prefix(service, None) for service in names]
+        return sorted(keys.service_prefix(service, None) for service in names)
     chosen = sorted(keyed)
     prefixes = [keys.service_prefix(service, key) for service in names for key in chosen]
     prefixes += [
@@ -360,7 +369,18 @@ def service_prefixes(services: Iterable[str], keyed: Iterable[str] | None) -> li
         for service in names
         for invocation in parse_ids(chosen)
     ]
-    return prefixes
+    return keys.outermost(prefixes)
+
+
+def _target_prefixes(targets: Iterable[str]) -> list[bytes]:
+    """The same of `Svc/handler` and `Obj/key/handler`: only a key may have slashes."""
+    found = []
+    for target in targets:
+        service, _, rest = target.partition("/")
+        key, slash, _ = rest.rpartition("/")
+        if keys.is_service_name(service):
+            found.append(keys.service_prefix(service, key if slash else None))
+    return keys.outermost(found)
 
 
 def _record(raw: bytes | None) -> InvocationRecord:

@@ -1,6 +1,6 @@
 """What belongs to one object: its state, promises, inbox and lock. All keys start with the object (`tables.keys`)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,6 +16,7 @@ from restate.runtime.model.ids import (
 from restate.runtime.model.invocation import InvocationRecord
 from restate.runtime.model.promise import PromiseRow
 from restate.runtime.model.result import Failure, Success
+from restate.runtime.model.target import Target
 from restate.runtime.query.worker import tables
 from restate.runtime.query.worker.chunks import RowChunk
 from restate.runtime.query.worker.invocation_columns import (
@@ -24,6 +25,7 @@ from restate.runtime.query.worker.invocation_columns import (
     classic_invoked_by,
 )
 from restate.runtime.query.worker.scan import Chunk, Wanted
+from restate.runtime.query.worker.tables_invocations import parse_ids
 from restate.runtime.query.worker.world import World
 from restate.runtime.storage.secondary import Row
 from restate.runtime.tables import keys, rows
@@ -107,8 +109,17 @@ class ObjectSource(Generic[RowT]):
         """What the columns are made of; None: no row of this table."""
         raise NotImplementedError
 
+    def prefixes(self, wanted: Wanted) -> list[bytes]:
+        """Where the rows stand that the filter allows; none within another."""
+        return object_prefixes(wanted)
+
+    def _records(self, texts: Iterable[str]) -> list[InvocationRecord]:
+        """Those of some ids."""
+        raws = (self._world.store.get(keys.INV, each) for each in parse_ids(texts))
+        return [rows.INVOCATION.decode(raw) for raw in raws if raw is not None]
+
     def chunks(self, wanted: Wanted, sizes: Iterator[int]) -> Iterator[Chunk]:
-        for prefix in object_prefixes(wanted):
+        for prefix in self.prefixes(wanted):
             objects = Objects()
             for chunk in self._world.store.chunks(self.table, prefix, sizes):
                 found = (self.row(_object_row(objects, row)) for row in chunk)
@@ -121,26 +132,39 @@ def _object_row(objects: Objects, row: Row) -> ObjectRow:
     return ObjectRow(found, row_key[found.size :], raw)
 
 
-def object_prefixes(wanted: Wanted) -> list[bytes]:
-    """Where the objects stand that the filter allows; partition keys of both generations are tried."""
+def object_prefixes(wanted: Wanted, names: Iterable[bytes] = (b"",)) -> list[bytes]:
+    """Where the objects stand that the filter allows. names: what may follow an object in a key.
+
+    Partition keys of both generations are tried.
+    """
     allowed = wanted.allowed
     services = allowed.get("service_name", allowed.get("service"))
     chosen = allowed.get("service_key")
     if chosen is None:
         return [key.to_bytes(8, "big") for key in sorted(allowed.get("partition_key", ()))] or [b""]
-    partition_keys = {
-        hashed
-        for key in chosen
-        for hashed in (partition_key_of_key(key), classic_partition_key(key.encode()))
-    }
     if services is None:
-        return sorted(partition_keys)
-    return sorted(
-        keys.object_prefix(partition_key, service, key)
+        return sorted({hashed for key in chosen for hashed in _partition_keys(key)})
+    places = [
+        place
         for key in chosen
         for service in services
-        for partition_key in {partition_key_of_key(key), classic_partition_key(key.encode())}
-    )
+        if keys.is_service_name(service)
+        for place in object_places(service, key)
+    ]
+    return keys.outermost(place + name for place in places for name in names)
+
+
+def object_places(service: str, key: str) -> list[bytes]:
+    """The prefixes under which one object may stand."""
+    return [keys.object_prefix(hashed, service, key) for hashed in _partition_keys(key)]
+
+
+def _places_of(target: Target) -> list[bytes]:
+    return [] if target.key is None else object_places(target.service, target.key)
+
+
+def _partition_keys(key: str) -> set[bytes]:
+    return {partition_key_of_key(key), classic_partition_key(key.encode())}
 
 
 def utf8(raw: bytes) -> str | None:
@@ -148,6 +172,11 @@ def utf8(raw: bytes) -> str | None:
         return raw.decode()
     except UnicodeDecodeError:
         return None
+
+
+def _named(wanted: Wanted) -> list[bytes]:
+    """What the keys of rows end with, or begin to, where columns `key` are in them."""
+    return [key.encode() for key in wanted.allowed.get("key", ("",))]
 
 
 _OBJECT_GETTERS: Getters = {
@@ -171,6 +200,9 @@ class StateRows(ObjectSource[ObjectRow]):
         "value": lambda row: rows.decode_bytes(row.raw),
         "value_length": lambda row: len(row.raw) - 1,
     }
+
+    def prefixes(self, wanted: Wanted) -> list[bytes]:
+        return object_prefixes(wanted, _named(wanted))
 
     def row(self, row: ObjectRow) -> ObjectRow:
         return row
@@ -207,6 +239,9 @@ class PromiseRows(ObjectSource[_Promise]):
         "completion_failure": lambda row: row.failure,
     }
 
+    def prefixes(self, wanted: Wanted) -> list[bytes]:
+        return object_prefixes(wanted, _named(wanted))
+
     def row(self, row: ObjectRow) -> _Promise:
         return _Promise(row.object, utf8(row.rest), rows.PROMISE.decode(row.raw))
 
@@ -220,6 +255,13 @@ class LockRows(ObjectSource[ObjectRow]):
         **_OBJECT_GETTERS,
         "invocation_id": lambda row: format_invocation_id(rows.decode_invocation_id(row.raw)),
     }
+
+    def prefixes(self, wanted: Wanted) -> list[bytes]:
+        ids = wanted.allowed.get("invocation_id")
+        if ids is None:
+            return object_prefixes(wanted)
+        targets = [record.target for record in self._records(ids)]
+        return keys.outermost(place for target in targets for place in _places_of(target))
 
     def row(self, row: ObjectRow) -> ObjectRow:
         return row
@@ -259,6 +301,17 @@ class InboxRows(ObjectSource[_Waiting]):
         "invoked_by_service": _of_record(caller_service),
         "invoked_by_id": _of_record(caller_id),
     }
+
+    def prefixes(self, wanted: Wanted) -> list[bytes]:
+        ids = wanted.allowed.get("id")
+        if ids is None:
+            return object_prefixes(wanted)
+        return keys.outermost(
+            place + keys.number_key(record.inbox_seq)
+            for record in self._records(ids)
+            if record.inbox_seq is not None
+            for place in _places_of(record.target)
+        )
 
     def row(self, row: ObjectRow) -> _Waiting | None:
         entry = rows.decode_inbox_entry(row.raw)
