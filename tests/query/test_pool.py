@@ -435,6 +435,24 @@ async def test_long_rows_leave_in_small_pieces_also_behind_a_filter(tmp_path: Pa
         assert max(sizes) < 5 * MIB < sum(sizes)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    ["select * from state where key like '%0'", "select key from State order by value_utf8 || key"],
+)
+async def test_of_rows_that_may_be_long_the_engine_holds_few(tmp_path: Path, sql: str) -> None:
+    """A filter or a sort gives what it has gathered by the number of rows: 4,096 of a megabyte would be too much."""
+    async with bed(tmp_path, worker_limit=1) as server:
+        for number in range(1000):
+            server.tables.state.put(partition_key_of_key("k"), "Blob", "k", b"%03d" % number, b"1")
+        server.write()
+        counts = []
+        async with server.pool.open(Statement(sql), (), Output.ARROW, False, SESSION) as query:
+            while (rows := await query.next()) is not None:
+                counts.append(rows.count)
+        assert sum(counts) >= 100
+        assert max(counts) <= 64
+
+
 async def test_large_values_do_not_fill_the_memory(tmp_path: Path) -> None:
     """100 MB in each table; read at once, they would take 800 MB on their way as hexadecimal text."""
     large = b"x" * MIB

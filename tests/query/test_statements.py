@@ -74,6 +74,19 @@ def test_what_nobody_knows_is_internal() -> None:
     assert (error.sqlstate, error.http_status) == ("XX000", 500)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Arrow error: External error: ArrowMemoryError: realloc of size 8000000 failed",
+        "Execution error: External error: MemoryError: ",
+    ],
+)
+def test_want_of_memory_is_known_wherever_it_comes_from(text: str) -> None:
+    error = fault(ValueError(text), "select 1", BY_NAME)
+    assert error.sqlstate == "53200"
+    assert error.hint == "Ask for fewer rows or columns, or raise query.address_space."
+
+
 def test_a_failure_reads_as_operators_know_it() -> None:
     assert failure_text(500, "boom", "at x") == "[500 Internal] boom\nat x"
     assert failure_text(418, "teapot") == "[418] teapot"

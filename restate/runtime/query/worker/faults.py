@@ -11,6 +11,7 @@ from restate.runtime.query.errors import QueryError
 _PREFIX = "DataFusion error: "
 _CAUSED_BY = "\ncaused by\n"
 _STATES: tuple[tuple[str, str], ...] = (
+    (r"MemoryError", errors.OUT_OF_MEMORY),
     # What our own tables raised.
     (r"External error", errors.INTERNAL),
     (
@@ -24,7 +25,7 @@ _STATES: tuple[tuple[str, str], ...] = (
     (r"Invalid function|No function matches|Invalid qualifier", errors.UNDEFINED_FUNCTION),
     (r"(DDL|DML|Statement) not supported|Format not explicitly set", errors.READ_ONLY),
     (r"not implemented", errors.NOT_SUPPORTED),
-    (r"Resources exhausted|MemoryError|memory allocation", errors.OUT_OF_MEMORY),
+    (r"Resources exhausted|memory allocation", errors.OUT_OF_MEMORY),
     (r"Divide by zero", errors.DIVISION_BY_ZERO),
     (r"string size overflow", errors.TOO_LARGE),
     (r"[Oo]verflow", errors.OUT_OF_RANGE),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from restate.runtime.query.worker.scan import Provider, Source
 from restate.runtime.query.worker.world import World
 
 _BATCH_ROWS = 4_096
+_LONG_BATCH_ROWS = 64
+"""Filters, sorts and joins gather so many rows before they give some, whatever the length of these."""
 _STALE_COLUMN = re.compile(r"\bservice_key_utf8\b")
 """The tour of the classic generation asks for it, although even 0.8 has no such column."""
 
@@ -35,27 +38,37 @@ class Session:
         self, world: World, sources: Mapping[str, Source], *, memory_bytes: int, spill_home: Path
     ) -> None:
         """sources: of every table in `tables`."""
+        self._world = world
+        self._sources = sources
+        runtime = RuntimeEnvBuilder().with_fair_spill_pool(memory_bytes)
+        self._runtime = runtime.with_disk_manager_specified(str(spill_home))
+        self._options = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
+        self._context = self._of_batches(_BATCH_ROWS)
+
+    @cached_property
+    def _context_of_long_rows(self) -> SessionContext:
+        return self._of_batches(_LONG_BATCH_ROWS)
+
+    def _of_batches(self, batch_rows: int) -> SessionContext:
         config = (
             SessionConfig()
             .with_information_schema(True)
             .with_default_catalog_and_schema("restate", "public")
             .with_target_partitions(1)
-            .with_batch_size(_BATCH_ROWS)
+            .with_batch_size(batch_rows)
             .set("datafusion.sql_parser.dialect", "PostgreSQL")
         )
-        runtime = RuntimeEnvBuilder().with_fair_spill_pool(memory_bytes)
-        runtime = runtime.with_disk_manager_specified(str(spill_home))
-        self._context = SessionContext(config, runtime)
-        self._options = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
+        context = SessionContext(config, self._runtime)
         for table in tables.TABLES:
-            provider = DataFusionTable(Provider.of(sources[table.name], world))
+            provider = DataFusionTable(Provider.of(self._sources[table.name], self._world))
             if table.view:
                 # Clients see a view, whose rows come from a table without a name.
-                self._context.register_view(table.name, self._context.read_table(provider))
+                context.register_view(table.name, context.read_table(provider))
             else:
-                self._context.register_table(table.name, provider)
+                context.register_table(table.name, provider)
         for function in udf.FUNCTIONS:
-            self._context.register_udf(function)
+            context.register_udf(function)
+        return context
 
     def plan(self, sql: str, parameters: Sequence[Any] = ()) -> DataFrame:
         """parameters: values of $1, $2, ..."""
@@ -69,9 +82,10 @@ class Session:
             raise self.fault(error, sql) from error
 
     def _plan(self, text: str, values: dict[str, Any]) -> DataFrame:
+        context = self._context_of_long_rows if tables.may_have_long_rows(text) else self._context
         if not values:
-            return self._context.sql_with_options(text, self._options)
-        return self._context.sql_with_options(text, self._options, param_values=values)
+            return context.sql_with_options(text, self._options)
+        return context.sql_with_options(text, self._options, param_values=values)
 
     def describe(self, sql: str, parameter_oids: Sequence[int]) -> tuple[list[int], pa.Schema]:
         """Type oids of the parameters, and the columns."""

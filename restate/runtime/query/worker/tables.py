@@ -179,9 +179,15 @@ TABLES: tuple[Table, ...] = (
 
 BY_NAME: Mapping[str, Table] = {table.name: table for table in TABLES}
 
+_LONG_ROWS = re.compile(r"\b(state|sys_journal|sys_journal_events|sys_promise)\b", re.IGNORECASE)
 _LIVE = re.compile(r"\bsys_invocation(_state)?\b", re.IGNORECASE)
 
 
 def needs_live(sql: str) -> bool:
     """Whether the statement may read what the invoker has in memory: no other way leads to it than these names."""
     return _LIVE.search(sql) is not None
+
+
+def may_have_long_rows(sql: str) -> bool:
+    """Whether the statement may read values that come from users, of which each may have megabytes."""
+    return _LONG_ROWS.search(sql) is not None
