@@ -97,6 +97,21 @@ def test_chunks_have_the_rows_under_a_prefix_and_few_megabytes(store: RocksStore
         assert list(reader.counts("state", repeat(64))) == [64, 46]
 
 
+@pytest.mark.parametrize("table", ["events", "inbox"])
+def test_other_tables_that_may_have_long_values_are_read_alike(
+    store: RocksStore, path: Path, table: str
+) -> None:
+    """A stack trace, a patch of state that waits."""
+    rows = [(table, b"%03d" % number, b"x" * (1 << 20)) for number in range(12)]
+    rows.append((table, b"999", b"y" * (3 << 20)))
+    for row in rows:
+        store.write([row])
+    with secondary(path) as reader:
+        chunks = list(reader.chunks(table, b"", repeat(1000)))
+    assert [row for chunk in chunks for row in chunk] == [(key, value) for _, key, value in rows]
+    assert len(chunks) >= 3
+
+
 def test_an_unreadable_file_is_never_the_end_of_the_rows(path: Path) -> None:
     store = RocksStore.open(path)
     store.write([("state", b"%06d" % number, b"v" * 1000) for number in range(500)])

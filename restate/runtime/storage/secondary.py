@@ -18,10 +18,10 @@ from restate.runtime.errors import StorageDamaged, StorageFormatError
 from restate.runtime.storage.api import META, TABLES, StorageError
 from restate.runtime.storage.pieces import LongValue, directory, is_note, reading
 from restate.runtime.storage.rocksdb import FORMAT_KEY, FORMAT_VERSION, NUMBER
-from restate.runtime.tables.keys import INV, JOURNAL, PROMISE, STATE, prefix_end
+from restate.runtime.tables.keys import EVENTS, INBOX, INV, JOURNAL, PROMISE, STATE, prefix_end
 
 _ENGINE_FILES = ("CURRENT", "IDENTITY")
-_LARGE = frozenset({INV, JOURNAL, STATE, PROMISE})
+_LARGE = frozenset({INV, JOURNAL, STATE, PROMISE, EVENTS, INBOX})
 """Tables whose values come from users and may have megabytes."""
 _CHUNK_BYTES = 4 << 20
 _PORTION_BYTES = 1 << 20
