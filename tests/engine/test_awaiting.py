@@ -69,6 +69,27 @@ def test_a_result_that_is_neither_makes_the_sdk_decide() -> None:
     assert after(awaiting(C.ALL_COMPLETED, 1, 2), (1, None)) == awaiting(C.ALL_COMPLETED, 2)
 
 
+def test_a_result_that_is_neither_changes_nothing_about_a_race_that_is_over() -> None:
+    # Both are there when the tree is looked at for the first time, as at a suspension.
+    for combinator, decisive in (
+        (C.FIRST_SUCCEEDED_OR_ALL_FAILED, True),
+        (C.ALL_SUCCEEDED_OR_FIRST_FAILED, False),
+    ):
+        tree = awaiting(C.ALL_COMPLETED, 9, nested=(awaiting(combinator, 1, 2),))
+        over: Known = {(False, 1): (0, decisive), (False, 2): (1, None)}
+        assert remaining(tree, _lookup(over)) == awaiting(C.ALL_COMPLETED, 9)
+        undecided: Known = {(False, 1): (1, decisive), (False, 2): (0, None)}
+        assert remaining(tree, _lookup(undecided)) is None
+
+
+def test_what_cannot_be_decided_matters_only_to_a_node_that_is_not_over() -> None:
+    race = awaiting(C.FIRST_SUCCEEDED_OR_ALL_FAILED, 3)
+    tree = awaiting(C.ALL_COMPLETED, 9, nested=(awaiting(C.FIRST_COMPLETED, 1, nested=(race,)),))
+    assert after(tree, (3, None)) is None
+    over: Known = {(False, 1): (0, True), (False, 3): (1, None)}
+    assert remaining(tree, _lookup(over)) == awaiting(C.ALL_COMPLETED, 9)
+
+
 def test_cancel_resolves_whatever_is_nested() -> None:
     inner = awaiting(C.ALL_COMPLETED, 1, 2)
     tree = Awaiting(C.FIRST_COMPLETED, (), (1,), (), (inner,))

@@ -14,12 +14,16 @@ Lookup = Callable[[bool, int | str], tuple[int, bool | None] | None]
 
 
 class Standing(Enum):
-    """How far a node has come. UNKNOWN: it is done, but whether well is not known."""
+    """How far a node has come.
+
+    UNKNOWN: it is done, but whether well is not known. UNDECIDABLE: that mattered, so the SDK has to decide.
+    """
 
     OPEN = "open"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    UNDECIDABLE = "undecidable"
 
 
 @attrs.frozen
@@ -33,16 +37,9 @@ class _Settled:
 _OPEN = _Settled(Standing.OPEN)
 
 
-class _Undecidable(Exception):
-    """A success or failure matters, and is not known: resume at once and let the SDK decide."""
-
-
 def remaining(awaiting: Awaiting, lookup: Lookup) -> Awaiting | None:
     """The tree without what is there already; None if it has resolved, so that the invocation must go on."""
-    try:
-        settled, rest = _evaluate(awaiting, lookup)
-    except _Undecidable:
-        return None
+    settled, rest = _evaluate(awaiting, lookup)
     return rest if settled.standing is Standing.OPEN else None
 
 
@@ -82,6 +79,17 @@ _STANDING = {True: Standing.SUCCEEDED, False: Standing.FAILED, None: Standing.UN
 
 
 def _combine(combinator: Combinator, children: Sequence[_Settled]) -> _Settled:
+    """A child that cannot be decided makes this one so, unless this one was over before."""
+    undecidable = [child for child in children if child.standing is Standing.UNDECIDABLE]
+    if not undecidable:
+        return _outcome(combinator, children)
+    earliest = min(undecidable, key=lambda child: child.place)
+    settled = _outcome(combinator, [_OPEN if child in undecidable else child for child in children])
+    over_before = settled.standing is not Standing.OPEN and settled.place < earliest.place
+    return settled if over_before else earliest
+
+
+def _outcome(combinator: Combinator, children: Sequence[_Settled]) -> _Settled:
     done = [child for child in children if child.standing is not Standing.OPEN]
     first = min(done, key=lambda child: child.place, default=_OPEN)
     match combinator:
@@ -100,13 +108,16 @@ def _combine(combinator: Combinator, children: Sequence[_Settled]) -> _Settled:
 def _race(
     children: Sequence[_Settled], done: list[_Settled], *, decisive: Standing, otherwise: Standing
 ) -> _Settled:
-    """One decisive child is enough; else all must be done, and all are otherwise."""
-    if any(child.standing is Standing.UNKNOWN for child in done):
-        raise _Undecidable
-    deciding = [child for child in done if child.standing is decisive]
-    if deciding:
-        return min(deciding, key=lambda child: child.place)
-    return _OPEN if len(done) < len(children) else _Settled(otherwise, _last(done))
+    """One decisive child is enough; else all must be done, and all are otherwise.
+
+    A child that may have been decisive matters only if none was before it.
+    """
+    deciding = [child for child in done if child.standing in (decisive, Standing.UNKNOWN)]
+    if not deciding:
+        return _OPEN if len(done) < len(children) else _Settled(otherwise, _last(done))
+    place = min(child.place for child in deciding)
+    known = all(child.standing is decisive for child in deciding if child.place == place)
+    return _Settled(decisive if known else Standing.UNDECIDABLE, place)
 
 
 def _last(done: list[_Settled]) -> int:
