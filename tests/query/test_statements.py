@@ -90,6 +90,7 @@ def test_want_of_memory_is_known_wherever_it_comes_from(text: str) -> None:
 def test_a_failure_reads_as_operators_know_it() -> None:
     assert failure_text(500, "boom", "at x") == "[500 Internal] boom\nat x"
     assert failure_text(418, "teapot") == "[418] teapot"
+    assert failure_text(573, "no scopes") == "[573 Unsupported feature] no scopes"
 
 
 MESSAGES: list[frames.Message] = [

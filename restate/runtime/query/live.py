@@ -37,6 +37,7 @@ _NAMES = {
     500: "Internal",
     570: "Journal mismatch",
     571: "Protocol violation",
+    573: "Unsupported feature",
 }
 
 
