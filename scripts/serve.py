@@ -221,7 +221,7 @@ Try next:
   curl {ingress}/Greeter/greet --json '"Ada"'
   curl {ingress}/Counter/mine/add --json 5
   curl {ingress}/Counter/mine/get
-  curl {ingress}/Counter/mine/add/send?delay=10s --json 100
+  curl '{ingress}/Counter/mine/add/send?delay=10s' --json 100
   curl {ingress}/Counter/mine/add --json 1 -H 'idempotency-key: once'      # twice: it counts once
 
   curl {ingress}/Greeter/greetLater/send --json '"Grace"'                  # sleeps 10 s: stop the server, start it again
