@@ -43,6 +43,8 @@ class FakeAdmin:
     asked: list[Asked] = attrs.field(factory=list)
     hang_up_after: int | None = None
     """Close a connection, without saying so, after so many answers."""
+    closing: bool = False
+    """Say with each answer that the connection ends with it."""
     cut_after: int | None = None
     """Send only so many bytes of each body, and hang up."""
     _server: ThreadingHTTPServer | None = None
@@ -130,6 +132,8 @@ def _handler(fake: FakeAdmin) -> type[BaseHTTPRequestHandler]:
                 data = b"" if answer is None else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(data)))
+            if fake.closing:
+                self.send_header("connection", "close")
             self.end_headers()
             self.wfile.write(data[: fake.cut_after])
             if fake.cut_after is not None:

@@ -1,6 +1,9 @@
 """The connection to the admin port."""
 
+import http.client
+import select
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +22,20 @@ def connection(admin: FakeAdmin) -> Iterator[Admin]:
     made = connect(admin.url, token="secret")
     yield made
     made.close()
+
+
+@pytest.fixture
+def connected(connection: Admin, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Gets longer with each connection."""
+    made: list[int] = []
+    connect = connection._connect
+
+    def counted() -> http.client.HTTPConnection:
+        made.append(len(made))
+        return connect()
+
+    monkeypatch.setattr(connection, "_connect", counted)
+    return made
 
 
 def test_a_request_carries_the_token_and_json(admin: FakeAdmin, connection: Admin) -> None:
@@ -105,6 +122,47 @@ def test_reading_survives_a_kept_connection_that_was_closed(admin: FakeAdmin, co
     connection.get("/health")
     connection.get("/health")
     assert len(admin.asked) == 2
+
+
+def test_a_change_survives_a_kept_connection_that_was_closed(admin: FakeAdmin, connection: Admin) -> None:
+    admin.hang_up_after = 1
+    admin.answers = {"GET /health": (200, None), "PATCH /a": (200, None)}
+    connection.get("/health")
+    wait_for_the_end(connection)
+    connection.request("PATCH", "/a", {})
+    assert len(admin.asked) == 2
+
+
+def wait_for_the_end(connection: Admin) -> None:
+    """Until the other side's end of the connection has arrived here."""
+    assert connection._connection is not None
+    readable, _, _ = select.select([connection._connection.sock], [], [], 60)
+    assert readable
+
+
+def test_a_connection_that_was_not_used_for_a_while_is_not_used_again(
+    admin: FakeAdmin, connection: Admin, connected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin.answers["GET /health"] = (200, None)
+    connection.get("/health")
+    # However slow this machine is: the last use is not so long ago.
+    monkeypatch.setattr(connection, "_used_at", time.monotonic() + 600)
+    connection.get("/health")
+    assert len(connected) == 1
+    monkeypatch.setattr(connection, "_used_at", time.monotonic() - 2)
+    connection.get("/health")
+    assert len(connected) == 2
+
+
+def test_a_connection_that_ends_with_each_answer_is_made_anew(
+    admin: FakeAdmin, connection: Admin, connected: list[int]
+) -> None:
+    """And not by the library, which would wait for the answer only as long as for a connection."""
+    admin.closing = True
+    admin.answers = {"GET /health": (200, None), "PATCH /a": (200, None)}
+    connection.get("/health")
+    connection.request("PATCH", "/a", {})
+    assert len(connected) == 2
 
 
 def test_the_servers_time_is_known_after_an_answer(admin: FakeAdmin, connection: Admin) -> None:

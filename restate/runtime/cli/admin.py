@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import select
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,6 +15,9 @@ from restate.runtime.cli.problems import CommandError, RefusedError, Unreachable
 _ARROW = "application/vnd.apache.arrow.stream"
 _AS_GIVEN = "surrogateescape"
 """Bytes of the command line that are no UTF-8 reach the server as they are; it says what is wrong with them."""
+
+_FRESH_S = 1.0
+"""Servers close connections that nobody uses. While a user reads, edits or decides, one that is kept becomes one of them."""
 
 Json = dict[str, Any]
 """An object as the server sent it. Fields that this program does not know are left alone."""
@@ -39,6 +44,7 @@ class Admin:
         self._request_timeout_s = request_timeout_s
         self._verify_tls = verify_tls
         self._connection: http.client.HTTPConnection | None = None
+        self._used_at = 0.0
         self._now: datetime | None = None
 
     @property
@@ -97,12 +103,14 @@ class Admin:
         content = None if body is None else json.dumps(body).encode()
         if content is not None:
             headers = {**headers, "content-type": "application/json"}
+        if not self._is_fresh():
+            self.close()
         kept = self._connection is not None
         try:
             return self._send(method, target, content, headers)
         except (ConnectionResetError, BrokenPipeError, http.client.BadStatusLine) as error:
             self.close()
-            # The server may have closed a kept connection meanwhile; only what changes nothing may be sent twice.
+            # The server may be closing a kept connection just now; only what changes nothing may be sent twice.
             if not (kept and method == "GET"):
                 raise self._unreachable(error) from error
         except (OSError, http.client.HTTPException) as error:
@@ -114,6 +122,15 @@ class Admin:
             self.close()
             raise self._unreachable(error) from error
 
+    def _is_fresh(self) -> bool:
+        """Whether the kept connection was used just now, and the server has neither ended it nor said that it would."""
+        if self._connection is None or self._connection.sock is None:
+            return False
+        if time.monotonic() - self._used_at > _FRESH_S:
+            return False
+        # Nothing is to be read between two requests but the end.
+        return not select.select([self._connection.sock], [], [], 0)[0]
+
     def _send(
         self, method: str, target: str, content: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
@@ -121,6 +138,7 @@ class Admin:
         connection.request(method, target, content, headers)
         response = connection.getresponse()
         answer = response.read()
+        self._used_at = time.monotonic()
         date = response.getheader("date")
         if date is not None:
             self._now = parsedate_to_datetime(date).astimezone(UTC)
