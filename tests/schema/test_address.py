@@ -67,6 +67,14 @@ def test_paths_are_joined_and_the_query_kept(uri: str, path: bytes) -> None:
     assert join_path(uri, "/discover") == path
 
 
+def test_an_address_has_a_length_that_servers_take() -> None:
+    longest = "http://h:1/" + "a" * (8192 - 11)
+    assert parse_uri(longest, assume_http=False) == longest
+    with pytest.raises(AddressSyntaxError, match="at most 8192 characters, got 8193") as refused:
+        parse_uri(longest + "a", assume_http=False)
+    assert len(str(refused.value)) < 300
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from restate.runtime.schema import json_schemas
 from restate.runtime.schema.json_schemas import JsonSchemaError, check_json_schema
 
 # As pydantic and zod write them.
@@ -25,6 +26,19 @@ MODEL: dict[str, Any] = {
     "examples": [{}],
     "x-own": 5,
 }
+
+
+def test_what_is_below_long_names_does_not_carry_them_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    check, lengths = json_schemas._check, []
+
+    def measured(schema: Any, path: str, *rest: Any) -> None:
+        lengths.append(len(path))
+        check(schema, path, *rest)
+
+    monkeypatch.setattr(json_schemas, "_check", measured)
+    check_json_schema({"$defs": {"x" * 5_000: {"anyOf": [{"properties": {"y" * 5_000: {}}}]}}})
+    assert len(lengths) == 4
+    assert max(lengths) <= 200
 
 
 @pytest.mark.parametrize(

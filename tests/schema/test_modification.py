@@ -3,7 +3,7 @@ import pytest
 from restate.runtime.errors import DeploymentError
 from restate.runtime.model.ids import DeploymentId
 from restate.runtime.model.target import Generation, ServiceType
-from restate.runtime.schema.deployment import Options, Service
+from restate.runtime.schema.deployment import Deployment, Options, Service
 from restate.runtime.schema.modification import (
     Move,
     ServiceChanges,
@@ -47,6 +47,16 @@ def update(
     )
     assert made is not None
     return made
+
+
+def test_many_services_are_replaced_without_a_search_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [service(f"S{number}") for number in range(50)]
+    before = registry(deployment("dp_1", *many, revision=3))
+    searched: list[str] = []
+    monkeypatch.setattr(Deployment, "service", lambda _deployment, name: searched.append(name))
+    made = update(before, announce(*many, service("New")), overwrite=True)
+    assert [each.revision for each in made.deployment.services] == [3] * 50 + [1]
+    assert searched == []
 
 
 def test_settings_change_in_the_latest_revision_only() -> None:

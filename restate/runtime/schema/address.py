@@ -4,6 +4,8 @@ import re
 from urllib.parse import urlsplit, urlunsplit
 
 _MAX_ARN_LENGTH = 2048
+_MAX_URI_LENGTH = 8192
+"""What common servers take as a request line, and more than anybody needs."""
 _HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}(?:[/?].*)?")
 
 
@@ -25,6 +27,10 @@ def parse_uri(text: str, *, assume_http: bool) -> str:
         stripped = f"http://{stripped}"
     if not stripped.isascii() or re.search(r"[\x00-\x20\x7f<>\"{}|\\^`]", stripped):
         raise AddressSyntaxError(f"expected an http:// or https:// address in ASCII, got {text[:200]!r}")
+    if len(stripped) > _MAX_URI_LENGTH:
+        raise AddressSyntaxError(
+            f"expected an address of at most {_MAX_URI_LENGTH} characters, got {len(stripped)}: {stripped[:100]!r}..."
+        )
     try:
         parts = urlsplit(stripped)
         port = parts.port

@@ -21,6 +21,7 @@ _DRAFTS = frozenset(
 """The schemas of schemas, known to everybody, without http: or https:, which people mix up."""
 _TYPES = frozenset(("null", "boolean", "object", "array", "number", "integer", "string"))
 _MAX_DEPTH = 100
+_SHOWN_PATH = 200
 
 
 class JsonSchemaError(ValueError):
@@ -41,13 +42,13 @@ def check_json_schema(schema: Any) -> None:
 def _check(schema: Any, path: str, references: list[str], names: set[str], depth: int) -> None:
     """Collects what the schema refers to, and the names by which it can be referred to."""
     if depth > _MAX_DEPTH:
-        raise JsonSchemaError(f"{path[:100]}: nested deeper than {_MAX_DEPTH} levels")
+        raise JsonSchemaError(f"{path}: nested deeper than {_MAX_DEPTH} levels")
     if isinstance(schema, bool):
         return
     if not isinstance(schema, dict):
         raise _wrong(path, "a schema, that is an object or a boolean", schema)
     for keyword, value in schema.items():
-        below = f"{path}/{keyword}"
+        below = _below(path, keyword)
         check = _KEYWORDS.get(keyword)
         if check is not None:
             expected, holds = check
@@ -68,13 +69,18 @@ def _subschemas(keyword: str, value: Any, path: str) -> Iterator[tuple[str, Any]
     if keyword in _LISTS or (keyword == "items" and isinstance(value, list)):
         if not isinstance(value, list) or (not value and keyword != "items"):
             raise _wrong(path, "a list of schemas that is not empty", value)
-        yield from ((f"{path}/{index}", inner) for index, inner in enumerate(value))
+        yield from ((_below(path, str(index)), inner) for index, inner in enumerate(value))
     elif keyword in _ONES:
         yield path, value
     elif keyword in _MAPS:
         if not isinstance(value, dict):
             raise _wrong(path, "an object of schemas", value)
-        yield from ((f"{path}/{name}", inner) for name, inner in value.items())
+        yield from ((_below(path, name), inner) for name, inner in value.items())
+
+
+def _below(path: str, name: str) -> str:
+    """For messages, which show its beginning; with all of it, long names would be copied for each schema below them."""
+    return f"{path}/{name}"[:_SHOWN_PATH]
 
 
 def _check_reference(root: Any, reference: str, names: set[str]) -> None:
@@ -178,7 +184,7 @@ _MAPS = frozenset(("properties", "patternProperties", "$defs", "definitions", "d
 
 
 def _wrong(path: str, expected: str, value: Any) -> JsonSchemaError:
-    return JsonSchemaError(f"{path[:200]}: expected {expected}, got {_short(value)}")
+    return JsonSchemaError(f"{path}: expected {expected}, got {_short(value)}")
 
 
 def _short(value: Any) -> str:

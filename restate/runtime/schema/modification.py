@@ -150,10 +150,10 @@ def _replaced_services(
     for name in found:
         check_name(name, announcement.generation)
     check_generation(registry, announcement.generation, found, deployment, is_live)
-    return tuple(_replaced(deployment, service) for service in found.values())
+    before = {service.name: service for service in deployment.services}
+    return tuple(_replaced(before.get(name), service, deployment.id) for name, service in found.items())
 
 
-def _replaced(deployment: Deployment, service: Service) -> Service:
-    old = deployment.service(service.name)
+def _replaced(old: Service | None, service: Service, deployment_id: DeploymentId) -> Service:
     revision, removed = (1, False) if old is None else (old.revision, old.removed)
-    return msgspec.structs.replace(service, deployment_id=deployment.id, revision=revision, removed=removed)
+    return msgspec.structs.replace(service, deployment_id=deployment_id, revision=revision, removed=removed)
