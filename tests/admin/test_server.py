@@ -62,13 +62,20 @@ class HangingDiscovery(FakeDiscovery):
 
 @asynccontextmanager
 async def running(
-    discovery: FakeDiscovery | None = None, *, body_discard_timeout_ms: int = 5_000
+    discovery: FakeDiscovery | None = None,
+    *,
+    body_discard_timeout_ms: int = 5_000,
+    idle_timeout_ms: int = 5_000,
 ) -> AsyncIterator[Running]:
     listening = socket.create_server(("127.0.0.1", 0))
     listening.setblocking(False)
     shutdown, done = trio.Event(), trio.Event()
     partition = FakePartition()
-    settings = AdminSettings(request_size_limit=1000, body_discard_timeout_ms=body_discard_timeout_ms)
+    settings = AdminSettings(
+        request_size_limit=1000,
+        body_discard_timeout_ms=body_discard_timeout_ms,
+        idle_timeout_ms=idle_timeout_ms,
+    )
     async with trio.open_nursery() as nursery:
 
         async def serve(task_status: trio.TaskStatus[object]) -> None:
@@ -109,6 +116,22 @@ async def test_it_answers_over_both_http_versions() -> None:
                 response = await client.get(f"http://127.0.0.1:{admin.port}/version")
                 assert response.json()["ingress_endpoint"] == "http://127.0.0.1:18080/"
                 assert response.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+
+
+async def test_an_encoded_slash_is_part_of_a_name_over_both_http_versions() -> None:
+    async with running() as admin:
+        for http2 in (False, True):
+            async with httpx.AsyncClient(http1=not http2, http2=http2) as client:
+                response = await client.get(f"http://127.0.0.1:{admin.port}/services/a%2Fb")
+                assert response.json()["message"] == "The requested service 'a/b' does not exist"
+
+
+async def test_an_empty_answer_is_not_called_html() -> None:
+    async with running() as admin, httpx.AsyncClient() as client:
+        for path, status in (("/health", 200), ("/ui", 308), ("/", 308)):
+            response = await client.get(f"http://127.0.0.1:{admin.port}{path}")
+            assert (response.status_code, response.headers["content-length"]) == (status, "0")
+            assert "content-type" not in response.headers
 
 
 async def test_hostile_bytes_cost_only_their_own_connection() -> None:
@@ -208,6 +231,21 @@ async def test_a_failing_connection_does_not_end_the_server(
             await admin.raw(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
         assert "a connection failed" in caplog.text
         assert await admin.healthy()
+
+
+async def test_without_idle_time_a_connection_has_one_request_and_is_told_so() -> None:
+    async with running(idle_timeout_ms=0) as admin:
+        async with await trio.open_tcp_stream("127.0.0.1", admin.port) as stream:
+            # A client that takes its time for its first request.
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            await stream.send_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+            answer = b"".join([chunk async for chunk in stream])
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer.lower()
+        for http2, count in ((False, 3), (True, 1)):
+            async with httpx.AsyncClient(http1=not http2, http2=http2, timeout=60) as client:
+                for _ in range(count):
+                    assert (await client.get(f"http://127.0.0.1:{admin.port}/version")).json()
 
 
 async def test_shutdown_ends_idle_connections_at_once_and_accepts_no_more() -> None:

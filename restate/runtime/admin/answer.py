@@ -12,8 +12,11 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
     return Response(_encoder.encode(body), status, headers, content_type="application/json")
 
 
-def empty_response(status: int) -> Response:
-    return Response(b"", status)
+def empty_response(status: int, headers: dict[str, str] | None = None) -> Response:
+    response = Response(b"", status, headers)
+    # The framework calls everything HTML that is not called anything else.
+    del response.headers["content-type"]
+    return response
 
 
 def error_response(

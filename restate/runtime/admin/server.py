@@ -33,6 +33,10 @@ from restate.runtime.schema.options import DEFAULTS, Defaults
 log = logging.getLogger("restate.admin")
 
 
+_LAST_SECOND = 1.0
+"""Without any idle time: HTTP/2 has no word for the last answer, so its client may send a request meanwhile."""
+
+
 class _ServerConfig(HypercornConfig):
     """Carries the open connections, so that they can be closed by force."""
 
@@ -44,12 +48,20 @@ class _ServerConfig(HypercornConfig):
         self.accesslog = None
         self.include_server_header = False
         self.graceful_timeout = config.admin.shutdown_timeout_ms / 1000
-        self.keep_alive_timeout = config.admin.idle_timeout_ms / 1000
+        self._one_request = config.admin.idle_timeout_ms == 0
+        self.keep_alive_timeout = _LAST_SECOND if self._one_request else config.admin.idle_timeout_ms / 1000
+        self.first_request_timeout = max(config.net.first_bytes_timeout_ms / 1000, self.keep_alive_timeout)
         # By its own measure, what is allowed would depend on the pieces in which it comes.
         self.h11_max_incomplete_size = self.h2_max_header_list_size = config.net.header_size_limit
         # Reaching either would drop requests of the same connection that are in progress.
         self.keep_alive_max_requests = 10**9
         self.h2_max_concurrent_streams = config.net.stream_limit
+
+    def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
+        headers = super().response_headers(protocol)
+        if self._one_request and protocol == "h11":
+            headers.append((b"connection", b"close"))
+        return headers
 
     @property
     def ssl_enabled(self) -> bool:
@@ -63,6 +75,7 @@ class _Connection(hypercorn.trio.tcp_server.TCPServer):
     """A connection whose failure is its own."""
 
     config: _ServerConfig
+    _was_asked = False
 
     async def run(self) -> None:
         streams = self.config.open_streams
@@ -75,10 +88,20 @@ class _Connection(hypercorn.trio.tcp_server.TCPServer):
             streams.discard(self.stream)
 
     async def protocol_send(self, event: Event) -> None:
+        if isinstance(event, Updated) and not event.idle:
+            self._was_asked = True
         # Quart cancels the task that reports the end of a request. Unshielded, that also cancels the watch over the
         # idle connection which the report starts, or its closing, and the connection would then stay open for ever.
         with trio.CancelScope(shield=isinstance(event, Updated | Closed)):
             await super().protocol_send(event)
+
+    async def _idle_timeout(self) -> None:
+        """The first request has a time of its own: where the limit is short, no connection would last until it came."""
+        limit_s = self.config.keep_alive_timeout if self._was_asked else self.config.first_request_timeout
+        with trio.move_on_after(limit_s):
+            await self.context.terminated.wait()
+        with trio.CancelScope(shield=True):
+            await self._initiate_server_close()
 
 
 hypercorn.trio.run.TCPServer = _Connection  # type: ignore[attr-defined]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from quart import Blueprint, Response, request
 
+from restate.runtime.admin.answer import empty_response
+
 _PAGE = Path(__file__).with_name("ui.html").read_bytes()
 
 
@@ -38,7 +40,7 @@ def add_ui_routes(blueprint: Blueprint, version: int | None) -> None:
 
 async def _to_page() -> Response:
     query = request.query_string.decode("latin-1")
-    return Response(b"", 308, {"location": f"/ui/?{query}" if query else "/ui/"})
+    return empty_response(308, {"location": f"/ui/?{query}" if query else "/ui/"})
 
 
 async def _page(rest: str = "") -> Response:

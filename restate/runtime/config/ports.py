@@ -96,7 +96,7 @@ class Admin:
     concurrency_limit: Count = 1_000
     """Requests at a time; further ones are answered with 429."""
     idle_timeout_ms: Millis = 5_000
-    """Connection between two requests."""
+    """Connection between two requests; 0 ends it with its first answer. A first request may take net.first_bytes_timeout."""
     body_discard_timeout_ms: Millis = 5_000
     """For the rest of a body that nobody wants, so that its client comes to read the answer and can go on."""
     shutdown_timeout_ms: Millis = 3_000
