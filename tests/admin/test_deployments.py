@@ -157,7 +157,9 @@ async def test_a_classic_contract_that_loses_methods_is_refused_unless_forced() 
 async def test_delete_needs_force_and_removes(admin: Admin) -> None:
     _, created = await admin.register(URI)
     path = f"/deployments/{created['id']}"
-    assert await admin.call("DELETE", path) == (501, None)
+    status, refused = await admin.call("DELETE", path)
+    assert (status, refused["restate_code"]) == (501, None)
+    assert "`force=true`" in refused["message"]
     assert await admin.call("DELETE", f"{path}?force=true") == (202, None)
     assert (await admin.get(path))[0] == 404
     assert await admin.get("/services") == (200, {"services": []})

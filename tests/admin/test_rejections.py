@@ -51,7 +51,8 @@ async def caller() -> Caller:
 async def test_a_body_needs_the_type_of_json(caller: Caller, content_type: str | None) -> None:
     for method, path in WITH_BODY:
         answer = await caller.send(method, path, b"{}", content_type)
-        assert answer == (415, "Expected request with `Content-Type: application/json`")
+        got = f"`{content_type}`" if content_type else "none"
+        assert answer == (415, f"Expected request with `Content-Type: application/json`, got {got}")
 
 
 @pytest.mark.parametrize(
@@ -64,12 +65,16 @@ async def test_a_body_that_is_not_json(caller: Caller, data: bytes) -> None:
         assert message.startswith("Failed to parse the request body as JSON: ")
 
 
-@pytest.mark.parametrize("data", [b"[]", b"null", b'"x"', b"5"])
-async def test_a_body_that_is_no_object(caller: Caller, data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "what"), [(b"[]", "an array"), (b"null", "null"), (b'"x"', "a string"), (b"5", "a number")]
+)
+async def test_a_body_that_is_no_object(caller: Caller, data: bytes, what: str) -> None:
     for method, path in WITH_BODY:
         status, message = await caller.send(method, path, data, "application/problem+json")
         assert (method, path, status) == (method, path, 422)
-        assert message.startswith("Failed to deserialize the JSON body into the target type: ")
+        assert message.startswith("Failed to deserialize the JSON body into the target type: expected a")
+        # An array is what the routes of rules expect.
+        assert message.endswith(f"got {what}") or data == b"[]"
 
 
 @pytest.mark.parametrize(
@@ -112,6 +117,13 @@ async def test_a_body_over_the_limit(caller: Caller) -> None:
         ("GET", f"/deployments/{DEPLOYMENT}/descriptors", 404),
         ("DELETE", f"/deployments/{DEPLOYMENT}?force=true", 404),
         ("DELETE", f"/deployments/{DEPLOYMENT}?force=yes", 400),
+        ("DELETE", f"/deployments/{DEPLOYMENT}?force=true&force=false", 400),
+        ("DELETE", f"/deployments/{DEPLOYMENT}?force=true&force=true", 400),
+        ("DELETE", f"/deployments/{DEPLOYMENT}", 501),
+        ("PATCH", f"/invocations/{INVOCATION}/resume?deployment=keep&deployment=latest", 400),
+        ("DELETE", f"/invocations/{INVOCATION}?mode=cancel&mode=kill", 400),
+        ("DELETE", f"/invocations/{INVOCATION}?mode=", 400),
+        ("GET", "/subscriptions?sink=a&sink=b", 400),
         ("PATCH", "/invocations/foo/kill", 400),
         ("PATCH", f"/invocations/{INVOCATION}/resume?deployment=foo", 400),
         ("PATCH", f"/invocations/{INVOCATION}/restart-as-new?from=x", 400),

@@ -32,7 +32,14 @@ def read_arn(text: str) -> str:
 
 def read_headers(given: dict[str, str]) -> Headers:
     """Lower-case names, in order. Raises Refusal 422 where HTTP does not allow them."""
+    seen: set[str] = set()
     for name, value in given.items():
+        if name.lower() in seen:
+            raise Refusal(
+                422,
+                f"{_WRONG_SHAPE}: additional_headers: expected each header once, got {name[:100]!r} again",
+            )
+        seen.add(name.lower())
         if not _is_token(name) or not _is_header_value(value):
             raise Refusal(
                 422,

@@ -17,6 +17,7 @@ from restate.runtime.admin.kafka_clusters import add_kafka_cluster_routes
 from restate.runtime.admin.models_replies import ClusterHealth, MetadataClusterHealth, Version
 from restate.runtime.admin.openapi import add_openapi_routes
 from restate.runtime.admin.parts import Parts
+from restate.runtime.admin.paths import add_path_decoding
 from restate.runtime.admin.query import add_query_routes
 from restate.runtime.admin.rules import add_rule_routes
 from restate.runtime.admin.serdes import add_serde_routes
@@ -47,6 +48,7 @@ def build(parts: Parts, gate: Gate | None = None) -> QuartTrio:
         app.register_blueprint(_blueprint(parts, version), url_prefix=prefix)
     app.add_url_rule("/v1/<path:rest>", view_func=_too_old, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     add_error_handlers(app)
+    add_path_decoding(app)
     _guard(app, gate or Gate())
     _limit_concurrency(app, parts)
     add_compression(app)

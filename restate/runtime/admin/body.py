@@ -135,7 +135,11 @@ async def read_list(model: type[T]) -> list[T]:
     """The JSON body as a list of attrs models, each as in `read_body`, which also says what is raised."""
     value = await _read_json()
     if not isinstance(value, list):
-        raise Refusal(422, "Failed to deserialize the JSON body into the target type: expected an array")
+        raise Refusal(
+            422,
+            "Failed to deserialize the JSON body into the target type: expected an array, got"
+            f" {_JSON_NAMES.get(type(value), 'null')}",
+        )
     return [_structured(entry, model, f"[{place}]: ") for place, entry in enumerate(value)]
 
 
@@ -144,7 +148,8 @@ async def _read_json() -> Any:
     if mimetype != "application/json" and not (
         mimetype.startswith("application/") and mimetype.endswith("+json")
     ):
-        raise Refusal(415, "Expected request with `Content-Type: application/json`")
+        got = f"`{mimetype[:100]}`" if mimetype else "none"
+        raise Refusal(415, f"Expected request with `Content-Type: application/json`, got {got}")
     raw = await request.get_data()
     try:
         return msgspec.json.decode(raw)
@@ -156,7 +161,9 @@ def _structured(value: Any, model: type[T], place: str = "") -> T:
     """place: before each fault."""
     if not isinstance(value, dict):
         raise Refusal(
-            422, f"Failed to deserialize the JSON body into the target type: {place}expected an object"
+            422,
+            f"Failed to deserialize the JSON body into the target type: {place}expected an object, got"
+            f" {_JSON_NAMES.get(type(value), 'null')}",
         )
     try:
         return _converter.structure(value, model)
@@ -176,9 +183,22 @@ def _fault(error: BaseException, _: type | None) -> str:
     return f"missing field {error}" if isinstance(error, KeyError) else str(error)
 
 
+def parameter(name: str) -> str | None:
+    """A query parameter, None if it is absent. Raises Refusal 400 if it is there more than once."""
+    values = request.args.getlist(name)
+    if len(values) > 1:
+        raise Refusal(
+            400,
+            f"Failed to deserialize query string: duplicate field `{name}`: expected it once, got {len(values)}",
+        )
+    return values[0] if values else None
+
+
 def bool_parameter(name: str) -> bool:
     """A query parameter that is `true` or `false`; absent is False. Raises Refusal 400."""
-    text = request.args.get(name, "false")
+    text = parameter(name)
+    if text is None:
+        return False
     if text not in ("true", "false"):
         raise Refusal(
             400, f"Failed to deserialize query string: {name}: expected true or false, got {text[:50]!r}"

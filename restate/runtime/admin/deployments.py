@@ -182,8 +182,13 @@ class _Routes:
     async def delete(self, deployment: str) -> Response:
         wanted = read_deployment_id(deployment)
         if not bool_parameter("force"):
-            # Draining and then removing is not there, upstream neither; the client says so on 501.
-            return empty_response(501)
+            # Draining and then removing is not there, upstream neither.
+            raise Refusal(
+                501,
+                "A deployment is only removed at once: expected the query parameter `force=true`. Invocations that are"
+                " pinned to it fail until they are moved; SELECT id FROM sys_invocation WHERE pinned_deployment_id ="
+                " '...' AND status != 'completed' lists them.",
+            )
 
         def decide(registry: Registry) -> tuple[None, tuple[Row, ...]]:
             rows = remove(registry, wanted)

@@ -51,17 +51,21 @@ def _words(error: HTTPException) -> str:
     """The framework's own are for people who look at a web page."""
     match error:
         case NotFound():
-            return f"There is no path {request.path[:200]} on the admin port; GET /openapi describes those there are."
+            return f"There is no path {path_as_sent()} on the admin port; GET /openapi describes those there are."
         case MethodNotAllowed():
             allowed = ", ".join(sorted(error.valid_methods or ()))
-            return (
-                f"The path {request.path[:200]} has no method {request.method}; expected one of: {allowed}."
-            )
+            return f"The path {path_as_sent()} has no method {request.method}; expected one of: {allowed}."
         case RequestEntityTooLarge():
             limit = request.max_content_length
             return f"The body is larger than the {limit} bytes that admin.request_size_limit allows."
         case _:
             return error.description or error.name
+
+
+def path_as_sent() -> str:
+    """The path of the request, still encoded, for people."""
+    raw: bytes = request.scope["raw_path"]
+    return raw[:200].decode("ascii", "backslashreplace")
 
 
 async def _crashed(error: Exception) -> Response:

@@ -2,9 +2,10 @@
 
 from functools import partial
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
 from restate.runtime.admin.answer import empty_response, json_response
+from restate.runtime.admin.body import parameter
 from restate.runtime.admin.errors import Refusal
 from restate.runtime.admin.models_replies import RestartedInvocation
 from restate.runtime.admin.operations import (
@@ -42,7 +43,7 @@ class _Routes:
 
     async def delete(self, invocation: str) -> Response:
         """The old form of three of them: what became of it is not told."""
-        mode = request.args.get("mode", "cancel")
+        mode = _given("mode", "cancel")
         # It takes the names in both cases.
         if mode.lower() not in _MODES or mode[1:] != mode[1:].lower():
             raise Refusal(
@@ -60,8 +61,13 @@ class _Routes:
 
 def _options(name: str) -> Options:
     default = "latest" if name == "restart-as-new" else "keep"
-    deployment = read_deployment(request.args.get("deployment", default), "query parameter")
-    return Options(deployment, _index(request.args.get("from", "0")))
+    deployment = read_deployment(_given("deployment", default), "query parameter")
+    return Options(deployment, _index(_given("from", "0")))
+
+
+def _given(name: str, default: str) -> str:
+    text = parameter(name)
+    return default if text is None else text
 
 
 def _index(text: str) -> int:

@@ -102,8 +102,8 @@ _DEPLOYMENTS = (
         "delete_deployment",
         "deployment",
         "Remove a deployment at once",
-        {202: None, 501: None},
-        _STORES,
+        {202: None},
+        (501, *_STORES),
         (_DEPLOYMENT_ID, _FORCE),
     ),
     Operation(

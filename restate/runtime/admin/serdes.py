@@ -4,6 +4,7 @@ from functools import partial
 
 from quart import Blueprint, Response, request
 
+from restate.runtime.admin.body import parameter
 from restate.runtime.admin.changes import unknown_deployment
 from restate.runtime.admin.errors import Refusal
 from restate.runtime.admin.parts import Parts
@@ -37,7 +38,7 @@ async def _convert(parts: Parts, operation: Operation, service: str, serde: str)
 def _deployment(parts: Parts, service: str) -> Deployment:
     """Raises Refusal 400 or 404."""
     registry = parts.partition.schema
-    text = request.args.get("deployment")
+    text = parameter("deployment")
     if text is None:
         latest = registry.deployment_of(service)
         if latest is None:

@@ -2,11 +2,11 @@
 
 import logging
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
 from restate.runtime.admin import models_kafka as models
 from restate.runtime.admin.answer import empty_response, json_response
-from restate.runtime.admin.body import read_body
+from restate.runtime.admin.body import parameter, read_body
 from restate.runtime.admin.changes import store
 from restate.runtime.admin.errors import Refusal
 from restate.runtime.admin.models_kafka import CreateSubscription
@@ -98,7 +98,7 @@ class _Routes:
         return json_response(subscription_view(made), 201, location)
 
     async def list_all(self) -> Response:
-        source, sink = request.args.get("source"), request.args.get("sink")
+        source, sink = parameter("source"), parameter("sink")
         found = [
             subscription_view(entry)
             for _, entry in sorted(self._parts.partition.schema.stored.subscriptions.items())
