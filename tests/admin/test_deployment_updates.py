@@ -1,14 +1,17 @@
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from restate.runtime.model.target import ServiceType
 from restate.runtime.schema.deployment import Options
+from restate.runtime.schema.registration import Announcement
 from tests.admin.fakes import Admin, announce
 from tests.schema.builders import service
 
 URI = "http://h:1/"
 MOVED = "http://h:2/p/"
+Headers = Sequence[tuple[str, str]]
 ARN = "arn:aws:lambda:eu:1:function:f:1"
 
 
@@ -96,6 +99,39 @@ async def test_the_http_version_may_be_chosen_without_an_address(
     assert admin.discovery.asked == [(URI, (), asked)]
 
 
+async def test_a_change_made_during_the_discovery_is_kept(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await registered(admin)
+    discover = admin.discovery.discover
+
+    async def interrupted(uri: str, headers: Headers = (), *, use_http_11: bool = False) -> Announcement:
+        monkeypatch.setattr(admin.discovery, "discover", discover)
+        assert (await admin.call("PATCH", path, {"additional_headers": {"a": "1"}}))[0] == 200
+        return await discover(uri, headers, use_http_11=use_http_11)
+
+    monkeypatch.setattr(admin.discovery, "discover", interrupted)
+    status, moved = await admin.call("PATCH", path, {"uri": MOVED})
+    assert (status, moved["uri"], moved["additional_headers"]) == (200, MOVED, {"a": "1"})
+    # The new address is asked as it will be called.
+    assert admin.discovery.asked[-1] == (MOVED, (("a", "1"),), False)
+
+
+async def test_a_deployment_that_is_removed_during_the_discovery_is_gone(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = await registered(admin)
+    discover = admin.discovery.discover
+
+    async def interrupted(uri: str, headers: Headers = (), *, use_http_11: bool = False) -> Announcement:
+        assert (await admin.call("DELETE", f"{path}?force=true"))[0] == 202
+        return await discover(uri, headers, use_http_11=use_http_11)
+
+    monkeypatch.setattr(admin.discovery, "discover", interrupted)
+    assert (await admin.call("PATCH", path, {"uri": MOVED}))[0] == 404
+    assert await admin.get("/deployments") == (200, {"deployments": []})
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 async def test_other_protocol_versions_are_refused(admin: Admin, overwrite: bool) -> None:
     path = await registered(admin)
@@ -139,6 +175,7 @@ async def test_no_answer_at_the_new_address_changes_nothing(admin: Admin) -> Non
         ({"arn": ARN}, 400),
         ({"overwrite": "yes"}, 422),
         ({"additional_headers": {"a b": "c"}}, 422),
+        ({"additional_headers": {"a": "1", "A": "2"}}, 422),
         ([], 422),
     ],
 )

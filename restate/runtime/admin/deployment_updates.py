@@ -54,20 +54,36 @@ async def _put_is_gone(deployment: str) -> Response:
     return error_response(405, "PUT deployment is deprecated, use PATCH instead", headers=allowed)
 
 
+def _place(deployment: Deployment) -> Move:
+    return Move(deployment.uri, deployment.additional_headers, deployment.arn, deployment.assume_role_arn)
+
+
 class _Routes:
     def __init__(self, parts: Parts, version: int | None) -> None:
         self._parts = parts
         self._version = version
 
     async def update(self, deployment: str) -> Response:
-        found = find_deployment(self._parts, deployment)
+        find_deployment(self._parts, deployment)
         body = await read_body(UpdateDeployment)
-        if body.is_empty:
-            return self._answer(found)
+        updated = None
+        while updated is None:
+            found = find_deployment(self._parts, deployment)
+            if body.is_empty:
+                return self._answer(found)
+            updated = await self._update(found, body)
+        if not body.dry_run:
+            log.info("updated deployment %s at %s", updated.id, updated.address)
+        return self._answer(updated)
+
+    async def _update(self, found: Deployment, body: UpdateDeployment) -> Deployment | None:
+        """None if somebody else has moved the deployment before what is there now was known, so that it may be elsewhere."""
         move = self._move(found, body)
         announcement = await self._announcement(found, move, body)
 
-        def decide(registry: Registry) -> tuple[Deployment, tuple[Row, ...]]:
+        def decide(registry: Registry) -> tuple[Deployment | None, tuple[Row, ...]]:
+            if _place(registry.deployments.get(found.id, found)) != _place(found):
+                return None, ()
             updated = update_deployment(
                 registry,
                 found.id,
@@ -80,10 +96,7 @@ class _Routes:
                 raise unknown_deployment(found.id)
             return updated.deployment, () if body.dry_run else updated.rows
 
-        updated = await store(self._parts, decide)
-        if not body.dry_run:
-            log.info("updated deployment %s at %s", updated.id, updated.address)
-        return self._answer(updated)
+        return await store(self._parts, decide)
 
     def _move(self, found: Deployment, body: UpdateDeployment) -> Move:
         """Raises Refusal."""
