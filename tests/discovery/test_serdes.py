@@ -74,5 +74,5 @@ async def test_an_answer_that_never_comes_ends(autojump_clock: trio.testing.Mock
         async def open(self, *_: Any, **__: Any) -> Exchange:
             await trio.sleep_forever()
 
-    with pytest.raises(DeploymentError, match="did not answer within 10 s"):
+    with pytest.raises(DeploymentError, match="did not answer within the 10 s of"):
         await convert(Silent(Reply()))

@@ -45,7 +45,8 @@ class Discovery:
                 return await self._discover(uri, headers, http_version)
         except trio.TooSlowError:
             raise DeploymentError(
-                f"the deployment at {uri} did not answer within {self._timeout_s:g} s", code="META0003"
+                f"the deployment at {uri} did not answer within the {self._timeout_s:g} s of discovery.request_timeout",
+                code="META0003",
             ) from None
 
     async def convert(self, deployment: Deployment, request: SerdeRequest) -> bytes:
@@ -55,7 +56,8 @@ class Discovery:
                 return await convert(self._questions, deployment, request)
         except trio.TooSlowError:
             raise DeploymentError(
-                f"the deployment at {deployment.uri} did not answer within {self._timeout_s:g} s",
+                f"the deployment at {deployment.uri} did not answer within the {self._timeout_s:g} s of"
+                " discovery.request_timeout",
                 http_status=500,
             ) from None
 
