@@ -309,6 +309,18 @@ MODERN_VIOLATIONS: list[tuple[str, Target, list[Step], str]] = [
         "RT0017",
     ),
     ("awakeable of nobody", SIGNUP, [say("CompleteAwakeable", awakeable_id="sign_1x", value={})], "RT0017"),
+    (
+        "call with a scope",
+        GREETER,
+        [say("Call", service_name="Greeter", handler_name="greet", scope="t")],
+        "RT0017",
+    ),
+    (
+        "send with a limit key",
+        GREETER,
+        [say("OneWayCall", service_name="Greeter", handler_name="greet", limit_key="l")],
+        "RT0017",
+    ),
     ("call of an unknown service", GREETER, [say("Call", service_name="Nope", handler_name="x")], "RT0018"),
     (
         "call of an unknown handler",

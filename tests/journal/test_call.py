@@ -30,6 +30,17 @@ def test_a_modern_call_tells_the_callee_id_at_once_and_the_result_later() -> Non
     assert context.asked == [("call", b"1", (("h", "v"),), (4, 5), None)]
 
 
+def test_a_call_with_a_scope_or_a_limit_key_needs_flow_control() -> None:
+    for wanted in (modern_pb2.CallCommand(scope="tenant"), modern_pb2.CallCommand(limit_key="a/b")):
+        command = decode(MODERN, 0x040D, wanted.SerializeToString(), command_index=1)
+        assert isinstance(command, Call)
+        assert command.needs_flow_control
+    send = modern_pb2.OneWayCallCommand(scope="tenant").SerializeToString()
+    sent = decode(MODERN, 0x040E, send, command_index=1)
+    assert isinstance(sent, OneWayCall)
+    assert sent.needs_flow_control
+
+
 def test_a_classic_call_has_no_key_and_cannot_ask_for_the_callee_id() -> None:
     effect = wire.call(CLASSIC, CALLEE, exclusive(), body=b"1")
     command = decode(CLASSIC, effect.code, effect.raw, command_index=6)

@@ -31,6 +31,7 @@ from restate.runtime.schema.options import Defaults
 from restate.runtime.schema.registry import Registry
 from restate.runtime.service_protocol.received import CommandReceived
 
+_NO_FLOW_CONTROL = "scopes and limit keys need flow control, which this server does not have"
 _UNKNOWN = (AddressFault.UNKNOWN_SERVICE, AddressFault.UNKNOWN_HANDLER)
 
 
@@ -59,6 +60,8 @@ class Preconditions:
         command = received.command
         try:
             if isinstance(command, Call | OneWayCall):
+                if command.needs_flow_control:
+                    raise _refused(received, generation, _NO_FLOW_CONTROL)
                 return self._called(command, self._schema())
             if isinstance(command, AttachInvocation | GetInvocationOutput):
                 return _attached(command.target)

@@ -20,6 +20,7 @@ class Call:
     key: "" for services as for objects with an empty key; None in the classic generation.
     callee_completion_id: gets the callee's id at once; None (on the wire 0) if the caller does not ask for it. Classic
     callers cannot.
+    needs_flow_control: it names a scope or a limit key.
     """
 
     service: str
@@ -31,6 +32,7 @@ class Call:
     callee_completion_id: int | None
     result_completion_id: int
     name: str = ""
+    needs_flow_control: bool = False
 
     @classmethod
     def from_modern(cls, raw: bytes) -> Self:
@@ -45,6 +47,7 @@ class Call:
             message.invocation_id_notification_idx or None,
             message.result_completion_id,
             message.name,
+            _needs_flow_control(message),
         )
 
     @classmethod
@@ -83,6 +86,7 @@ class OneWayCall:
     callee_completion_id: int | None
     invoke_time_ms: int
     name: str = ""
+    needs_flow_control: bool = False
 
     @classmethod
     def from_modern(cls, raw: bytes) -> Self:
@@ -97,6 +101,7 @@ class OneWayCall:
             message.invocation_id_notification_idx or None,
             message.invoke_time,
             message.name,
+            _needs_flow_control(message),
         )
 
     @classmethod
@@ -125,3 +130,7 @@ class OneWayCall:
             result_completion_id=None,
             execution_time_ms=self.invoke_time_ms or None,
         )
+
+
+def _needs_flow_control(message: modern_pb2.CallCommand | modern_pb2.OneWayCallCommand) -> bool:
+    return message.HasField("scope") or message.HasField("limit_key")
