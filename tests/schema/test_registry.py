@@ -85,3 +85,19 @@ def test_a_change_reads_its_own_row_only(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all(
         after.deployments[name] is before.deployments[name] for name in before.deployments if name != "dp_7"
     )
+
+
+def test_names_in_descriptors_are_made_up_for_what_is_not_found_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def legal_name(name: str) -> str:
+        asked.append(name)
+        return name.replace("-", "_")
+
+    monkeypatch.setattr(registry_module, "legal_name", legal_name)
+    view = registry(deployment("dp_a", service("a-b", ServiceType.UNKEYED)))
+    assert view.find("a-b") is not None
+    assert asked == []
+    assert view.find("a_b") == view.service("a-b")
+    assert view.find("a_c") is None
+    assert asked == ["a-b"]

@@ -3,6 +3,7 @@ service name, and what `stored` has.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Self
 
@@ -40,7 +41,6 @@ class Registry:
         }
         self._pools = dict(pools)
         self._symbols: PublicSymbols | None = None
-        self._aliases, self._handler_aliases = _aliases(self._latest)
 
     @classmethod
     def load(cls, version: int, rows: Iterable[tuple[bytes, bytes]]) -> Self:
@@ -76,14 +76,19 @@ class Registry:
 
     def find(self, service: str) -> Service | None:
         """By its name, else by the name that descriptors have for it (`legal_names.py`)."""
-        return self._latest.get(service) or self._latest.get(self._aliases.get(service, ""))
+        return self._latest.get(service) or self._latest.get(self._aliases[0].get(service, ""))
 
     def find_handler(self, service: Service, handler: str) -> Handler | None:
         """The handler in the latest revision of the service, also by its name in descriptors."""
         found = self._handlers.get((service.name, handler))
-        if found is None and (alias := self._handler_aliases.get((service.name, handler))):
+        if found is None and (alias := self._aliases[1].get((service.name, handler))):
             found = self._handlers.get((service.name, alias))
         return found
+
+    @cached_property
+    def _aliases(self) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
+        """Only for names that are not found: with thousands of services most of a change's time would go into it."""
+        return _aliases(self._latest)
 
     def symbols(self) -> PublicSymbols:
         """What reflection shows of the built-in and of all public services."""
