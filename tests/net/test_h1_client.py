@@ -159,10 +159,19 @@ async def test_an_early_answer_is_found_although_the_request_cannot_be_sent(
         assert (await exchange.response()).status == 413
 
 
+async def test_a_peer_that_speaks_http2_is_named(client: Client, network: Network) -> None:
+    async with await post(client, b"x", end=True) as exchange:
+        await (await network.accept()).send_all(
+            b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"
+        )
+        with pytest.raises(ProtocolFailure, match="the peer speaks HTTP/2; register the deployment without"):
+            await exchange.response()
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        b"\x00\x00\x12\x04\x00\x00\x00\x00\x00SETTINGS",
+        b"SSH-2.0-OpenSSH\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"x-long: " + b"v" * 2000 + b"\r\n\r\n",
     ],
 )

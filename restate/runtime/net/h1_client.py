@@ -25,6 +25,11 @@ READ_SIZE = 64 << 10
 SEND_PIECE = 64 << 10
 
 
+def _is_http2(data: bytes) -> bool:
+    """Whether an answer starts as one over HTTP/2 must: with a SETTINGS frame of the connection."""
+    return data[3:4] == b"\x04" and data[5:9] == bytes(4)
+
+
 class H1Connection:
     """A byte stream, the parser of what comes from it, and the answer it is about."""
 
@@ -51,6 +56,10 @@ class H1Connection:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
+            if self.head is None and _is_http2(data):
+                raise ProtocolFailure(
+                    "expected an HTTP/1.1 answer, the peer speaks HTTP/2; register the deployment without use_http_11"
+                ) from error
             cause = error.__context__ or error
             raise ProtocolFailure(f"expected an HTTP/1.1 answer, got {data[:40]!r}: {cause}") from error
 

@@ -91,5 +91,5 @@ def _reason(error: BaseException) -> str:
         )
         return f"its certificate is not accepted: {error.verify_message.rstrip('.')}{hint}"
     if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:
-        return "it does not answer in TLS; does its address start with http://?"
+        return "it does not answer in TLS; its address may have to start with http://"
     return str(error) or type(error).__name__
