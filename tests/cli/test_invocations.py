@@ -150,6 +150,13 @@ def test_nothing_is_done_unasked(admin: FakeAdmin) -> None:
     assert not admin.changes
 
 
+@pytest.mark.parametrize(("value", "changes"), [("true", 1), ("1", 1), ("false", 0), ("0", 0), ("", 0)])
+def test_a_program_of_a_pipeline_is_not_asked(admin: FakeAdmin, value: str, changes: int) -> None:
+    admin.answers[f"PATCH /invocations/{INVOCATION_ID}/kill"] = (200, None)
+    admin.run("inv", "kill", INVOCATION_ID, CI=value)
+    assert len(admin.changes) == changes
+
+
 def test_what_fails_for_some_is_done_for_the_others(admin: FakeAdmin) -> None:
     admin.queries["sys_invocation_status"] = [
         {"id": INVOCATION_ID, "target": "A/b"},

@@ -188,3 +188,12 @@ def test_half_a_letter_is_refused(stored: FakeAdmin) -> None:
     )
     assert (done.exit_code, len(stored.asked)) == (1, 2)
     assert "the value of 'name' has text that is no Unicode" in done.stderr
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_number_that_json_cannot_have_is_not_stored(stored: FakeAdmin, number: str) -> None:
+    patch = f'[{{"op": "add", "path": "/n", "value": [{number}]}}]'
+    done = stored.run("-y", "state", "patch", "Counter", "k", "--patch", patch)
+    assert done.exit_code == 1
+    assert "the value of 'n' has NaN or a number out of range" in done.stderr
+    assert stored.changes == []

@@ -21,12 +21,15 @@ from restate.runtime.cli.times import TimeFormat, age, moment
 
 P = ParamSpec("P")
 
+_NO = ("", "0", "false", "no", "off")
+"""What people set a variable to that is not meant to be set."""
+
 
 @attrs.define
 class Session:
     """Options may stand before or after the verb; the last one given holds."""
 
-    yes: bool = attrs.field(factory=lambda: bool(os.environ.get("CI")))
+    yes: bool = attrs.field(factory=lambda: os.environ.get("CI", "").lower() not in _NO)
     json: bool = False
     quiet: bool = False
     borders: bool = False

@@ -218,12 +218,15 @@ def _stored(changed: Any, old: State, *, binary: bool) -> State:
 
 def _encoded(name: str, value: Any, *, binary: bool) -> bytes:
     if not binary:
-        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         try:
-            return text.encode()
+            return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
         except UnicodeEncodeError as error:
             raise CommandError(
                 f"the value of '{name}' has text that is no Unicode: {error.reason}"
+            ) from error
+        except ValueError as error:
+            raise CommandError(
+                f"the value of '{name}' has NaN or a number out of range, which JSON cannot have"
             ) from error
     try:
         return base64.b64decode(value, validate=True)
