@@ -278,6 +278,11 @@ async def test_a_batch_of_resumes_names_the_deployment() -> None:
             400,
             "The request field 'deployment' is invalid. Reason: bad format",
         ),
+        (
+            {"invocation_ids": [ID], "deployment": ""},
+            400,
+            "The request field 'deployment' is invalid. Reason: bad length",
+        ),
     ],
 )
 async def test_a_batch_that_cannot_be_read_does_nothing(body: Any, status: int, message: str) -> None:

@@ -53,7 +53,8 @@ class _Routes:
             )
         invocations = [_read_id(text) for text in body.invocation_ids]
         default = "latest" if name == "restart-as-new" else "keep"
-        options = Options(read_deployment(body.deployment or default, "request field"))
+        deployment = default if body.deployment is None else body.deployment
+        options = Options(read_deployment(deployment, "request field"))
         # In the order of the request, whichever is done first.
         results: list[Done | str] = [""] * len(invocations)
 

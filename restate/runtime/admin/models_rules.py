@@ -47,7 +47,10 @@ class UpsertRule:
     """A rule as it is to be."""
 
     pattern: str = attrs.field(
-        metadata={"description": "one to three parts of [a-zA-Z0-9_.-], or *, joined by /", "minLength": 1}
+        metadata={
+            "description": "one to three parts joined by /, each * or at most 36 characters of [a-zA-Z0-9_.-]",
+            "minLength": 1,
+        }
     )
     limits: Limits = Limits()
     description: str | None = None

@@ -12,6 +12,7 @@ import attrs
 import msgspec
 
 _MAX_PARTS = 3
+_MAX_PART_LENGTH = 36
 _PART = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -49,6 +50,10 @@ def parse_pattern(text: str) -> str:
         if part != "*" and not _PART.fullmatch(part):
             raise PatternError(
                 "invalid component: value contains characters outside the allowed set [a-zA-Z0-9_.-]"
+            )
+        if len(part) > _MAX_PART_LENGTH:
+            raise PatternError(
+                f"invalid component: value too long: {len(part)} bytes (max {_MAX_PART_LENGTH})"
             )
     return "/".join(parts)
 
