@@ -19,6 +19,11 @@ from restate.runtime.config import Config
 from restate.runtime.schema.registration import Announcement
 from tests.admin.fakes import CountingIds, FakeDiscovery, FakePartition, FixedClock
 
+UPGRADE = (
+    b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+
 
 class Running:
     def __init__(self, port: int, partition: FakePartition, shutdown: trio.Event, done: trio.Event) -> None:
@@ -124,6 +129,20 @@ async def test_an_encoded_slash_is_part_of_a_name_over_both_http_versions() -> N
             async with httpx.AsyncClient(http1=not http2, http2=http2) as client:
                 response = await client.get(f"http://127.0.0.1:{admin.port}/services/a%2Fb")
                 assert response.json()["message"] == "The requested service 'a/b' does not exist"
+
+
+@pytest.mark.parametrize(
+    ("target", "header", "status"),
+    [(b"?a=b", b"", b"308"), (b"*", b"", b"404"), (b"/health", UPGRADE, b"400"), (b"?a", UPGRADE, b"400")],
+)
+async def test_odd_requests_are_answered(target: bytes, header: bytes, status: bytes) -> None:
+    head = b"GET " + target + b" HTTP/1.1\r\nhost: x\r\n" + header + b"\r\n"
+    async with running() as admin, await trio.open_tcp_stream("127.0.0.1", admin.port) as stream:
+        await stream.send_all(head)
+        # A redirect has no body.
+        answer = await (stream.receive_some() if status == b"308" else read_answer(stream))
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        assert (b"no WebSockets" in answer) == bool(header)
 
 
 async def test_an_empty_answer_is_not_called_html() -> None:

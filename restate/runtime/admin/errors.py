@@ -5,6 +5,7 @@ import logging
 from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
+from werkzeug.routing import WebsocketMismatch
 
 from restate.runtime.admin.answer import error_response
 from restate.runtime.errors import RestateError
@@ -55,6 +56,10 @@ def _words(error: HTTPException) -> str:
         case MethodNotAllowed():
             allowed = ", ".join(sorted(error.valid_methods or ()))
             return f"The path {path_as_sent()} has no method {request.method}; expected one of: {allowed}."
+        case WebsocketMismatch():
+            return (
+                "The admin port has no WebSockets; send the request without the header `upgrade: websocket`."
+            )
         case RequestEntityTooLarge():
             limit = request.max_content_length
             return f"The body is larger than the {limit} bytes that admin.request_size_limit allows."

@@ -19,8 +19,9 @@ def add_path_decoding(app: QuartTrio) -> None:
     serve = app.asgi_app
 
     async def decoding(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            scope = {**scope, "path": _decoded(scope["raw_path"])}
+        if scope["type"] != "lifespan":
+            # The framework fails for a request without a path, such as `GET ?a=b`.
+            scope = {**scope, "path": _decoded(scope["raw_path"]) or "/"}
         await serve(scope, receive, send)
 
     app.asgi_app = decoding  # type: ignore[method-assign]
