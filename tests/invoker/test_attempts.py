@@ -222,7 +222,11 @@ async def test_an_invocation_is_paused_when_attempts_run_out_and_the_policy_paus
             "RT0012",
             "unexpected http status code: 401 Unauthorized; if the service checks request identity",
         ),
-        (404, "RT0012", "unexpected http status code: 404 Not Found"),
+        (
+            404,
+            "RT0012",
+            "unexpected http status code: 404 Not Found; the deployment does not serve this handler",
+        ),
         (500, "RT0012", "unexpected http status code: 500 Internal Server Error"),
         (413, "RT0019", "service replied with content too large"),
         (415, "RT0015", "error code 415"),

@@ -16,6 +16,11 @@ from restate.runtime.service_protocol.received import ErrorReceived
 
 _GATEWAY_DOWN = frozenset({502, 504})
 _RATE_LIMITED = frozenset({429, 503})
+_LIKELY = {
+    401: IDENTITY_REFUSED,
+    404: "the deployment does not serve this handler, or not any more; start it with the service, or register it again",
+}
+"""What an answer with that status most often comes from."""
 _REASONS = {
     400: "Bad Request",
     401: "Unauthorized",
@@ -191,8 +196,8 @@ def _from_status(head: ResponseHead, content_type: str, now_ms: int) -> AttemptF
     if status == 413:
         return AttemptFailure(code="RT0019", message="service replied with content too large", status=status)
     code = "RT0012" if content_type.startswith("application/vnd.") else "RT0006"
-    unidentified = f"; {IDENTITY_REFUSED}" if status == 401 else ""
-    return AttemptFailure(code=code, message=f"unexpected http status code: {text}{unidentified}", status=500)
+    likely = f"; {_LIKELY[status]}" if status in _LIKELY else ""
+    return AttemptFailure(code=code, message=f"unexpected http status code: {text}{likely}", status=500)
 
 
 def _retry_after_ms(value: bytes | None, now_ms: int) -> int | None:
