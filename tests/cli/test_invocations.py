@@ -179,6 +179,22 @@ def test_what_fails_for_some_is_done_for_the_others(admin: FakeAdmin) -> None:
     ]
 
 
+def test_what_was_done_before_the_server_was_lost_is_told(admin: FakeAdmin) -> None:
+    ids = [INVOCATION_ID, OTHER_ID, f"{OTHER_ID[:-1]}x"]
+    admin.queries["sys_invocation_status"] = [{"id": each, "target": "A/b"} for each in ids]
+    admin.answers[f"PATCH /invocations/{ids[0]}/restart-as-new"] = (200, {"new_invocation_id": "inv_1new"})
+    admin.answers[f"PATCH /invocations/{ids[1]}/restart-as-new"] = (200, b"<html>")
+    done = admin.run("inv", "restart-as-new", "A", "-y")
+    assert done.exit_code == 1
+    assert f"{ids[0]}  inv_1new" in done.stdout
+    assert f"1 of 3 invocations had their turn before; what became of {ids[1]} is not known" in done.stderr
+    assert [path for _, path, _ in admin.changes] == [
+        f"/invocations/{each}/restart-as-new" for each in ids[:2]
+    ]
+    told = json.loads(admin.run("inv", "restart-as-new", "A", "-y", "--json").stdout)
+    assert told == [{"id": ids[0], "new_invocation_id": "inv_1new"}]
+
+
 def test_a_filter_that_finds_too_many_is_cut_off_and_told(admin: FakeAdmin) -> None:
     admin.queries["sys_invocation_status"] = [
         {"id": INVOCATION_ID, "target": "A/b"},

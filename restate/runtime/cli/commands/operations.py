@@ -5,7 +5,7 @@ import click
 
 from restate.runtime.cli.admin import Json, segment
 from restate.runtime.cli.output import Styled
-from restate.runtime.cli.problems import CommandError, RefusedError
+from restate.runtime.cli.problems import CommandError, RefusedError, UnreachableError
 from restate.runtime.cli.session import Session
 from restate.runtime.cli.sql import named
 from restate.runtime.cli.words import command
@@ -58,6 +58,7 @@ def _perform(
     count = f"{len(rows)} invocation{'' if len(rows) == 1 else 's'}"
     session.confirm(f"{operation.name.capitalize()} {count}?")
     results: list[Json] = []
+    lost: UnreachableError | None = None
     for row in rows:
         path = f"/invocations/{segment(row['id'])}/{operation.name}"
         try:
@@ -66,6 +67,11 @@ def _perform(
             if len(rows) == 1:
                 raise
             results.append({"id": row["id"], "error": error.message})
+        except UnreachableError as error:
+            if not results:
+                raise
+            lost = error
+            break
         else:
             results.append({"id": row["id"], **(answer if isinstance(answer, dict) else {})})
     failed = [each for each in results if "error" in each]
@@ -73,6 +79,11 @@ def _perform(
         session.out.json(results)
     else:
         _show(session, operation, results)
+    if lost is not None:
+        raise CommandError(
+            f"{lost.message}\n{len(results)} of {count} had their turn before; what became of"
+            f" {rows[len(results)]['id']} is not known, and the others were not tried"
+        )
     if failed:
         raise CommandError(f"{len(failed)} of {count} could not be {operation.done}")
 
