@@ -103,6 +103,26 @@ def test_a_json_schema_that_is_none_is_refused_by_its_handler(side: str) -> None
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        b'{"title":"\xff"}',
+        b'{"maximum":1e999}',
+        b'{"maximum":' + b"9" * 400 + b"}",
+        b"[" * 50_000 + b"]" * 50_000,
+    ],
+    ids=["no UTF-8", "a float out of range", "an integer out of range", "too deep"],
+)
+def test_a_json_schema_that_cannot_be_read_is_told(text: bytes) -> None:
+    manifest = (
+        b'{"protocolMode":"BIDI_STREAM","minProtocolVersion":5,"maxProtocolVersion":6,"services":[{"name":"S",'
+        b'"ty":"SERVICE","handlers":[{"name":"h","output":{"jsonSchema":' + text + b"}}]}]}"
+    )
+    with pytest.raises(DeploymentError, match="manifest of the deployment cannot be read: ") as caught:
+        announce_modern(parse_modern(manifest, sdk_version=None), "HTTP/2.0", None)
+    assert (caught.value.code, caught.value.http_status) == (None, 500)
+
+
+@pytest.mark.parametrize(
     ("ty", "service", "fields"),
     [
         ("SERVICE", {}, {"input": {"contentType": "nonsense"}}),

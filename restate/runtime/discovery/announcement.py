@@ -163,7 +163,15 @@ def _schema(where: str, raw: msgspec.Raw) -> bytes | None:
     if schema == b"null":
         return None
     try:
-        check_json_schema(msgspec.json.decode(schema))
+        decoded = msgspec.json.decode(schema)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        # What was not looked into when the manifest was read.
+        raise DeploymentError(
+            f"the json schema for {where} in the manifest of the deployment cannot be read: {error}",
+            http_status=500,
+        ) from error
+    try:
+        check_json_schema(decoded)
     except JsonSchemaError as error:
         raise DeploymentError(f"the json schema for {where} is invalid: {error}", http_status=400) from None
     return schema

@@ -116,7 +116,7 @@ def parse_modern(body: bytes, *, sdk_version: str | None) -> Manifest:
     """Read and check a manifest. sdk_version: the answer's `x-restate-server`. Raises DeploymentError."""
     try:
         manifest = _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DeploymentError(
             f"the manifest of the deployment cannot be read: {error}", http_status=500
         ) from error
