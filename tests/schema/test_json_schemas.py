@@ -118,3 +118,12 @@ def test_nesting_has_an_end() -> None:
         schema = {"not": schema}
     with pytest.raises(JsonSchemaError, match="nested deeper than 100 levels"):
         check_json_schema(schema)
+
+
+def test_what_is_no_schema_is_not_nested_without_end_either() -> None:
+    value: Any = True
+    for _ in range(126):
+        value = [value]
+    check_json_schema({"default": value})
+    with pytest.raises(JsonSchemaError, match="nested deeper than 128 levels"):
+        check_json_schema({"default": [[value]]})

@@ -21,6 +21,8 @@ _DRAFTS = frozenset(
 """The schemas of schemas, known to everybody, without http: or https:, which people mix up."""
 _TYPES = frozenset(("null", "boolean", "object", "array", "number", "integer", "string"))
 _MAX_DEPTH = 100
+_MAX_NESTING = 128
+"""Of objects and lists, also in what is no schema, such as a default: whoever copies a schema does so recursively."""
 _SHOWN_PATH = 200
 
 
@@ -35,8 +37,23 @@ def check_json_schema(schema: Any) -> None:
     references: list[str] = []
     names: set[str] = set()
     _check(schema, "#", references, names, 0)
+    _check_nesting(schema)
     for reference in references:
         _check_reference(schema, reference, names)
+
+
+def _check_nesting(schema: Any) -> None:
+    level = [schema]
+    for _ in range(_MAX_NESTING):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return
+    raise JsonSchemaError(f"objects and lists are nested deeper than {_MAX_NESTING} levels")
 
 
 def _check(schema: Any, path: str, references: list[str], names: set[str], depth: int) -> None:
