@@ -177,3 +177,20 @@ def test_a_member_of_an_undeclared_oneof_is_refused() -> None:
     broken.field[0].oneof_index = 3
     with pytest.raises(DescriptorError, match="not declared"):
         repair(file_set(file(messages=(broken,))))
+
+
+def test_text_that_is_no_utf_8_is_refused_unless_it_is_a_comment() -> None:
+    sent = file_set(file(contract("Serv", UNKEYED, ("meth", "Req"))))
+    sent.file[-1].source_code_info.location.add(leading_comments="a comment")
+    serialized = sent.SerializeToString()
+    assert repair(FileDescriptorSet.FromString(serialized.replace(b"a comment", b"\xff comment")))
+    for text in (b"Serv", b"meth", b"user.proto"):
+        broken = FileDescriptorSet.FromString(serialized.replace(text, b"\xff" + text[1:]))
+        with pytest.raises(DescriptorError, match="expected UTF-8 among the descriptors"):
+            repair(broken)
+
+
+@pytest.mark.parametrize(("service", "method"), [("", "m"), ("S", ""), ("", "")])
+def test_services_and_methods_have_names(service: str, method: str) -> None:
+    with pytest.raises(DescriptorError, match="has no name in the file"):
+        repair(file_set(file(contract(service, UNKEYED, (method, "Req")))))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableSequence
 from typing import Any
 
 import attrs
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
@@ -21,6 +22,7 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
     UninterpretedOption,
 )
+from google.protobuf.message import Message
 
 from restate.runtime.errors import DeploymentError
 from restate.runtime.pb import ext_pb2
@@ -65,6 +67,7 @@ def repair(sent: FileDescriptorSet) -> Descriptors:
         raise DescriptorError(
             f"expected {EXTENSION_FILE} among the descriptors of the deployment: bad or missing Restate dependency"
         )
+    _check_text(sent)
     files: dict[str, FileDescriptorProto] = {}
     services: dict[str, ServiceDescriptorProto] = {}
     for file in sent.file:
@@ -82,6 +85,22 @@ def repair(sent: FileDescriptorSet) -> Descriptors:
     except TypeError as error:
         raise DescriptorError(f"the descriptors of the deployment cannot be loaded: {error}") from error
     return Descriptors(ordered, services, dict(_messages(ordered.file)))
+
+
+def _check_text(message: Message) -> None:
+    """Descriptors are proto2, whose strings may be any bytes; the library then gives bytes in place of text."""
+    for field, value in message.ListFields():
+        values = value if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]
+        if field.type == FieldDescriptor.TYPE_STRING:
+            for text in values:
+                if isinstance(text, bytes):
+                    raise DescriptorError(
+                        f"expected UTF-8 among the descriptors, got {text[:50]!r} as {field.full_name}"
+                    )
+        # Comments are dropped anyway.
+        elif field.type == FieldDescriptor.TYPE_MESSAGE and field.name != "source_code_info":
+            for inner in values:
+                _check_text(inner)
 
 
 def _own_copy(name: str) -> FileDescriptorProto | None:
@@ -199,6 +218,8 @@ def _move_unnameable(file: FileDescriptorProto) -> Iterator[FileDescriptorProto]
     move: list[ServiceDescriptorProto] = []
     for service in file.service:
         names = [service.name, *(method.name for method in service.method)]
+        if "" in names:
+            raise DescriptorError(f"a service or one of its methods has no name in the file {file.name!r}")
         (stay if all(is_identifier(name) for name in names) else move).append(service)
     if not move:
         return
