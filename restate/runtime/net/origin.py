@@ -1,5 +1,6 @@
 """Where a deployment listens, and how a byte stream to it is opened."""
 
+import os
 import ssl
 from collections.abc import Sequence
 from typing import Self
@@ -92,4 +93,7 @@ def _reason(error: BaseException) -> str:
         return f"its certificate is not accepted: {error.verify_message.rstrip('.')}{hint}"
     if isinstance(error, ssl.SSLError) and error.reason in _NOT_TLS:
         return "it does not answer in TLS; its address may have to start with http://"
+    if isinstance(error, ConnectionError) and error.errno:
+        # Trio's text repeats the address, which is told already.
+        return os.strerror(error.errno)
     return str(error) or type(error).__name__
