@@ -55,6 +55,11 @@ def test_weeks_can_be_refused() -> None:
             parse_duration(text, weeks=False)
 
 
+def test_a_text_that_is_too_long_for_a_duration_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="expected a duration such as"):
+        parse_duration("1s" * 300_000)
+
+
 def test_a_duration_beyond_the_maximum_is_refused() -> None:
     with pytest.raises(ValueError, match="at most"):
         parse_duration("99999999999999999999d")

@@ -130,6 +130,8 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
+            # A shell starts what runs in the background, as a test run may, deaf to it, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         os.close(theirs)
         self._file = ours

@@ -11,6 +11,7 @@ from restate.runtime.config.values import (
     Count,
     KafkaClusters,
     Millis,
+    PositiveMillis,
     Secret,
     Size,
 )
@@ -131,13 +132,13 @@ class Postgres:
     """Clients at a time; further ones get the error 53300."""
     starting_connection_limit: Count = 256
     """Connections that have not said who they are; for a further one the oldest is closed."""
-    startup_timeout_ms: Millis = 10_000
+    startup_timeout_ms: PositiveMillis = 10_000
     """From accepting a connection until its client has proved who it is."""
-    write_timeout_ms: Millis = 60_000
+    write_timeout_ms: PositiveMillis = 60_000
     """How long a client may leave 64 KiB of its answer unread; then it is cut off, and its query ends."""
-    idle_timeout_ms: Millis | None = None
+    idle_timeout_ms: PositiveMillis | None = None
     """After which a connection without a query is closed. None: never."""
-    portal_idle_timeout_ms: Millis = 30_000
+    portal_idle_timeout_ms: PositiveMillis = 30_000
     """The same for one that has left a query half read, which keeps a query worker from others."""
     message_size_limit: Size = 16 * MIB
     """Of one message of the protocol."""
@@ -173,15 +174,15 @@ class Query:
     """What one query may hold in memory; sorts and groups beyond it go to disk, joins fail."""
     address_space: Size = 2048 * MIB
     """What one worker may allocate on top of what it has at its start. A query that wants more fails, and may take its worker along."""
-    timeout_ms: Millis = 60_000
+    timeout_ms: PositiveMillis = 60_000
     """How long a query may compute; the time its client takes does not count."""
-    take_timeout_ms: Millis = 60_000
+    take_timeout_ms: PositiveMillis = 60_000
     """How long a client may leave rows untaken before its query is ended."""
     idle_timeout_ms: Millis = 60_000
     """After which a worker without queries ends."""
     queries_per_worker: Count = 1_000
     """After which another process takes the place of a worker, whose memory grows a little with each query."""
-    start_timeout_ms: Millis = 15_000
+    start_timeout_ms: PositiveMillis = 15_000
     """How long a worker may take to start."""
     cancel_timeout_ms: Millis = 250
     """How long a worker may take to end a query that nobody waits for any more; then it is replaced."""
@@ -189,7 +190,7 @@ class Query:
     """Of the text of one statement, on either port."""
     worker_cache: Size = 16 * MIB
     """Parts of tables that each worker keeps in memory."""
-    catalog_timeout_ms: Millis = 500
+    catalog_timeout_ms: PositiveMillis = 500
     """How long a statement about the catalog, such as clients send to list tables, may compute."""
     catalog_row_limit: Count = 100_000
     """Rows that it may give."""

@@ -37,6 +37,7 @@ _ISO = re.compile(
     ),
     re.IGNORECASE,
 )
+_LONGEST_TEXT = 500  # all units with room around each
 _OUTPUT_UNITS = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m"), (_SECOND, "s"), (1, "ms"))
 
 
@@ -49,6 +50,8 @@ def parse_duration(text: str, *, weeks: bool = True) -> int:
     stripped = text.strip()
     if stripped == "0":
         return 0
+    if len(stripped) > _LONGEST_TEXT:
+        raise _refusal(text)
     parts = _iso_parts(stripped) if stripped[:1] in ("P", "p") else _friendly_parts(stripped)
     # The units must come in order, each once, and only the last may have a fraction: everything else is a slip.
     lengths = [_UNITS[unit] for _, unit in parts]
