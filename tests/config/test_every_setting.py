@@ -7,7 +7,7 @@ import pytest
 
 from restate.runtime.config import load
 from restate.runtime.config.tree import SETTINGS
-from restate.runtime.config.values import Count, Millis, PositiveMillis, WholeWindow, Window
+from restate.runtime.config.values import Count, Millis, PositiveMillis, Threads, WholeWindow, Window
 from restate.runtime.errors import ConfigError
 
 
@@ -83,6 +83,7 @@ def test_the_window_of_a_connection_has_its_upstream_name(tmp_path: Path) -> Non
             for name, setting in SETTINGS.items()
             for kind, text in (
                 (Count, "2147483648"),
+                (Threads, "1025"),
                 (Window, "2GiB"),
                 (WholeWindow, "2GiB"),
                 (WholeWindow, "65535"),

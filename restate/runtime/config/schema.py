@@ -22,6 +22,7 @@ from restate.runtime.config.values import (
     Ratio,
     RetryType,
     Size,
+    Threads,
     WholeWindow,
     Window,
 )
@@ -44,6 +45,7 @@ _KINDS: list[tuple[Any, JsonObject]] = [
     (Window, _SIZE),
     (WholeWindow, _SIZE),
     (Count, _COUNT),
+    (Threads, {**_COUNT, "maximum": 1024}),
     (Factor, {"type": "number", "minimum": 1}),
     (Ratio, {"type": "number", "minimum": 0, "maximum": 1}),
     (Attempts, {"anyOf": [_COUNT, {"enum": ["unlimited"]}, {"type": "null"}]}),

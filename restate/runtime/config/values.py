@@ -31,6 +31,8 @@ Window = Annotated[int, "window"]
 WholeWindow = Annotated[int, "whole window"]
 """The same of a connection, which HTTP/2 begins with 64 KiB."""
 Count = Annotated[int, "count"]
+Threads = Annotated[int, "threads"]
+"""A count of operating system threads."""
 Factor = Annotated[float, "factor"]
 Ratio = Annotated[float, "ratio"]
 Attempts = Annotated[int | Literal["unlimited"], "attempts"]
@@ -56,6 +58,7 @@ _SIZE_UNITS = {"": 1, "b": 1} | {
 _URL = re.compile(r"[\x21-\x7e]+")
 _MAX_SIZE = 2**53
 _MAX_COUNT = 2**31 - 1
+_MAX_THREADS = 1024
 _HEADER_TEXT = re.compile(r"[\x20-\x7e]{1,255}")
 _CLUSTER_NAME = re.compile(r"[A-Za-z0-9._~-]+")
 
@@ -153,6 +156,14 @@ def read_count(raw: object) -> int:
     if raw > _MAX_COUNT:
         raise ValueError(f"expected a whole number of at most {_MAX_COUNT}, got {raw!r}")
     return raw
+
+
+def read_threads(raw: object) -> int:
+    """An integer, at least 1, and no more than a process can have for one purpose."""
+    count = read_count(raw)
+    if count > _MAX_THREADS:
+        raise ValueError(f"expected a whole number of at most {_MAX_THREADS}, got {raw!r}")
+    return count
 
 
 def read_factor(raw: object) -> float:
@@ -329,6 +340,7 @@ def _converter() -> cattrs.Converter:
         (Window, read_window),
         (WholeWindow, read_whole_window),
         (Count, read_count),
+        (Threads, read_threads),
         (Factor, read_factor),
         (Ratio, read_ratio),
         (Attempts, read_attempts),

@@ -15,6 +15,7 @@ from restate.runtime.config.values import (
     Ratio,
     RetryType,
     Size,
+    Threads,
 )
 from restate.runtime.model.retry import RetryPolicy
 from restate.runtime.model.target import Generation
@@ -183,7 +184,7 @@ class Storage:
     """Of one table."""
     log_bytes: Size = 64 * MIB
     """Write-ahead log after which tables are flushed."""
-    background_jobs: Count = 2
+    background_jobs: Threads = 2
     """Threads that write and merge tables."""
     open_file_limit: Count | None = None
     """Files of tables that are kept open. None: all of them, which is fastest; about one per 2 to 64 MiB of data."""
