@@ -13,7 +13,7 @@ from restate.runtime.net.h1_request import H1Request, RequestParser
 from restate.runtime.net.h1_response import H1Response, refusal
 from restate.runtime.net.http import ConnectionClosed, Handler, MalformedBody, Peer, only_closed
 from restate.runtime.net.limits import Limits
-from restate.runtime.net.transport import Direction, Transport
+from restate.runtime.net.transport import Direction, Transport, end_and_discard
 
 log = logging.getLogger("restate.net")
 
@@ -190,9 +190,7 @@ class H1Connection:
         await self._linger()
 
     async def _linger(self) -> None:
-        """Read on for a moment: closing with unread bytes would reset the connection and destroy our answer."""
-        self._transport.send_eof()
-        left = self._limits.body_drain_bytes
-        with trio.move_on_after(self._limits.linger_timeout):
-            while left > 0 and (data := await self._transport.receive(self._limits.receive_bytes)):
-                left -= len(data)
+        """Read on for a moment, so that the client can read our answer."""
+        limits = self._limits
+        with trio.move_on_after(limits.linger_timeout):
+            await end_and_discard(self._transport, limits.body_drain_bytes, limits.receive_bytes)

@@ -19,7 +19,7 @@ from restate.runtime.net.h2_stream import H2Request, H2Response, H2Stream
 from restate.runtime.net.h2_tasks import StreamTasks
 from restate.runtime.net.http import ConnectionClosed, Handler, Headers, Peer, only_closed
 from restate.runtime.net.limits import Limits
-from restate.runtime.net.transport import Transport
+from restate.runtime.net.transport import Transport, end_and_discard
 
 log = logging.getLogger("restate.net")
 
@@ -228,15 +228,11 @@ class H2Connection:
             await self._linger()
 
     async def _linger(self) -> None:
-        """Read on for a moment after the last GOAWAY: closing with unread bytes would reset the connection, and the
-        client would see that instead of the reason."""
+        """Read on for a moment after the last GOAWAY, so that the client can read it."""
         limits = self._limits
-        left = limits.control_backlog_bytes
         with trio.move_on_after(limits.linger_timeout):
             await self._flush()
-            self._transport.send_eof()
-            while left > 0 and (data := await self._transport.receive(limits.receive_bytes)):
-                left -= len(data)
+            await end_and_discard(self._transport, limits.control_backlog_bytes, limits.receive_bytes)
 
     def _on_request(self, event: _h2.events.RequestReceived) -> None:
         stream_id = event.stream_id

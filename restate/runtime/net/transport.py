@@ -43,6 +43,17 @@ class Transport(Protocol):
         """Release the connection at once. Never raises. May be repeated."""
 
 
+async def end_and_discard(transport: Transport, most: int, at_once: int) -> None:
+    """Send nothing more, and read up to `most` bytes until the client has ended, too: closing with unread bytes would
+    reset the connection and destroy our last words. at_once: bytes of one read. The caller sets a time, and closes.
+
+    Raises ConnectionClosed.
+    """
+    transport.send_eof()
+    while most > 0 and (data := await transport.receive(at_once)):
+        most -= len(data)
+
+
 class SocketTransport:
     """A connected, non-blocking TCP socket, which this object owns."""
 
