@@ -1,7 +1,7 @@
 """Long values: what RocksDB is given of them, what is read back, and what is left once they are gone."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,6 @@ LONG = os.urandom(LONG_BYTES + 12_345)
 OTHER = os.urandom(3 * LONG_BYTES)
 SHORT = LONG[: LONG_BYTES - 1]
 LARGEST_PIECE = 1.1 * (1 << 20)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[RocksStore]:
-    store = RocksStore.open(path)
-    yield store
-    store.close()
 
 
 def _stored(path: Path) -> dict[tuple[str, bytes], bytes]:

@@ -1,6 +1,5 @@
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,13 +14,6 @@ from restate.runtime.storage.rocksdb import RocksOptions, RocksStore
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "base" / "db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[RocksStore]:
-    store = RocksStore.open(path)
-    yield store
-    store.close()
 
 
 def _image(path: Path, name: str) -> Path:

@@ -10,18 +10,6 @@ from restate.runtime.storage.rocksdb import FORMAT_KEY, NUMBER, RocksStore
 from restate.runtime.storage.secondary import Secondary, secondary
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[RocksStore]:
-    store = RocksStore.open(path)
-    yield store
-    store.close()
-
-
 def test_rows_that_are_only_in_the_log_are_seen(store: RocksStore, path: Path) -> None:
     store.write([("state", b"a", b"1"), ("state", b"b", b"2"), ("state", b"c", b"3")])
     with secondary(path) as reader:
